@@ -1,0 +1,7 @@
+//! The rules of the product: a pure core that turns a request and a policy set into a decision.
+//!
+//! Nothing here reads a file, a clock, the network or the environment; `tests/layering.rs` holds that.
+
+pub mod cause;
+pub mod field_path;
+pub mod source;

@@ -1,0 +1,3 @@
+//! Runstamp: an admission webhook for Tekton Runs.
+
+pub mod domain;

@@ -1,0 +1,3 @@
+//! The `runstamp` binary.
+
+fn main() {}
