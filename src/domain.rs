@@ -3,5 +3,7 @@
 //! Nothing here reads a file, a clock, the network or the environment; `tests/layering.rs` holds that.
 
 pub mod cause;
+pub mod definition;
 pub mod field_path;
 pub mod source;
+pub mod words;
