@@ -151,3 +151,66 @@ words! {
         Matches = "Matches",
     }
 }
+
+words! {
+    /// The facts of a trigger context.
+    FactName {
+        /// A word: `github`, `gitlab`, …
+        Provider = "provider",
+        /// Host of the repository.
+        Host = "host",
+        /// Normalised URL of the repository.
+        Url = "url",
+        /// Full path of the repository on its host.
+        Project = "project",
+        /// Everything before the repository's name.
+        Owner = "owner",
+        /// The repository's name.
+        Repo = "repo",
+        /// Commit id.
+        Sha = "sha",
+        /// Full Git ref.
+        Ref = "ref",
+        /// Branch.
+        Branch = "branch",
+        /// Tag.
+        Tag = "tag",
+        /// Number of the pull or merge request.
+        PullRequest = "pullRequest",
+        /// Canonical event.
+        Event = "event",
+        /// Id of the event.
+        EventId = "eventId",
+        /// Who caused the event.
+        Sender = "sender",
+        /// Id of the GitHub App installation.
+        Installation = "installation",
+        /// Title of the commit or pull request.
+        Title = "title",
+    }
+}
+
+impl FactName {
+    /// How many facts there are.
+    pub const COUNT: usize = Self::WORDS.len();
+
+    /// Whether the fact tells which repository and which commit: these come together from one source.
+    pub fn is_about_the_repository(self) -> bool {
+        !matches!(
+            self,
+            Self::Event | Self::EventId | Self::Sender | Self::Installation | Self::Title
+        )
+    }
+}
+
+words! {
+    /// Where a key stands in a Run's metadata.
+    Place {
+        /// `metadata.annotations`
+        Annotation = "annotation",
+        /// `metadata.labels`
+        Label = "label",
+        /// `metadata.finalizers`
+        Finalizer = "finalizer",
+    }
+}

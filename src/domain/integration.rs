@@ -1,0 +1,145 @@
+//! Integrations: the keys of each, compiled.
+
+use std::sync::Arc;
+
+use super::field_path::FieldPath;
+use super::identity::Identities;
+use super::pattern::{Glob, Pattern};
+use super::schema::ValueSchema;
+use super::words::{OnChild, Place, Reaction, ResetRule, RunKind, StateKeyUpdates};
+
+/// One integration, compiled.
+#[derive(Debug, Clone)]
+pub struct Integration {
+    /// Position in the policy set's list; names metrics without a look-up.
+    pub index: usize,
+    /// `metadata.name`
+    pub name: Arc<str>,
+    /// What it does, for people.
+    pub description: String,
+    /// Prefix of its keys, without the slash.
+    pub prefix: Option<String>,
+    /// Kinds of Run that it reads.
+    pub kinds: Vec<RunKind>,
+    /// What undeclared keys under the prefix meet.
+    pub unknown_keys: Reaction,
+    /// What violations meet.
+    pub validation_action: Reaction,
+    /// What users and policies set, in the order declared.
+    pub config: Vec<ConfigKey>,
+    /// Rules over several keys.
+    pub rules: Vec<Rule>,
+    /// What only the integration writes.
+    pub state: Vec<Arc<StateKey>>,
+}
+
+/// A key that users and policies set.
+#[derive(Debug, Clone)]
+pub struct ConfigKey {
+    /// As written in the Integration: relative to the prefix, or absolute.
+    pub name: String,
+    /// The annotation's key and then its aliases, all absolute.
+    pub spellings: Vec<String>,
+    /// What its values must be.
+    pub schema: ValueSchema,
+    /// Must be there once any key of the integration is set.
+    pub required: bool,
+    /// What it is, for people.
+    pub description: String,
+    /// A value that fits.
+    pub example: Option<String>,
+    /// Upstream source.
+    pub source: Option<String>,
+}
+
+impl ConfigKey {
+    /// The annotation's key in its first spelling.
+    pub fn key(&self) -> &str {
+        self.spellings.first().map_or("", String::as_str)
+    }
+}
+
+/// A rule over several config keys, which are named by their position in [`Integration::config`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Rule {
+    /// All of them or none.
+    Together(Vec<usize>),
+    /// Where the first is set, the others must be.
+    Requires {
+        /// The key that needs others.
+        key: usize,
+        /// The keys that it needs.
+        requires: Vec<usize>,
+    },
+    /// At most one.
+    Exclusive(Vec<usize>),
+    /// At least one, once any key of the integration is set.
+    AnyOf(Vec<usize>),
+}
+
+/// A key, annotation or label or finalizer, that only an integration writes.
+#[derive(Debug, Clone)]
+pub struct StateKey {
+    /// Position of the integration in the policy set's list.
+    pub integration_index: usize,
+    /// Name of the integration.
+    pub integration: Arc<str>,
+    /// Where it stands.
+    pub place: Place,
+    /// The absolute key; may hold one `*`.
+    pub key: Glob,
+    /// What it is, for people.
+    pub description: String,
+    /// Upstream source.
+    pub source: Option<String>,
+    /// Names of the identities that may change it later, for people.
+    pub writer_names: Vec<String>,
+    /// Who may change it later.
+    pub writers: Identities,
+    /// Names under which the writers appear in managedFields.
+    pub field_managers: Vec<String>,
+    /// Who may set it at creation.
+    pub creators: Vec<Creator>,
+    /// When a Root loses it.
+    pub reset: ResetRule,
+    /// Whether a Child loses it.
+    pub on_child: OnChild,
+    /// What a change by someone who is not a writer meets.
+    pub updates: StateKeyUpdates,
+    /// What its values must be, whoever is not a writer.
+    pub schema: ValueSchema,
+}
+
+impl StateKey {
+    /// Whether this user may create a Run that carries the key with this value.
+    pub fn may_be_created_by(&self, user: &str, value: &str) -> bool {
+        self.creators.iter().any(|creator| {
+            creator.users.contains(user) && creator.values.as_ref().is_none_or(|pattern| pattern.is_match(value))
+        })
+    }
+
+    /// The field that holds this key; for a finalizer `metadata.finalizers[name]`.
+    pub fn field(&self, key: &str) -> FieldPath {
+        field_of(self.place, key)
+    }
+}
+
+/// The field that holds a key; for a finalizer `metadata.finalizers[name]`.
+pub fn field_of(place: Place, key: &str) -> FieldPath {
+    match place {
+        Place::Annotation => FieldPath::annotation(key),
+        Place::Label => FieldPath::label(key),
+        Place::Finalizer => FieldPath::root().field("metadata").field("finalizers").key(key),
+    }
+}
+
+/// Who may set a state key at creation, and to what.
+#[derive(Debug, Clone)]
+pub struct Creator {
+    /// Name of the identity, for people.
+    pub identity: String,
+    /// The users behind it.
+    pub users: Identities,
+    /// The values that they set; absent means any.
+    pub values: Option<Pattern>,
+}

@@ -1,0 +1,63 @@
+//! TriggerSources, compiled: where facts come from.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use super::identity::Identities;
+use super::path::Path;
+use super::pattern::Pattern;
+use super::words::FactName;
+
+/// One TriggerSource, compiled.
+#[derive(Debug)]
+pub struct TriggerSource {
+    /// `metadata.name`
+    pub name: Arc<str>,
+    /// Higher first.
+    pub precedence: i64,
+    /// Whose word is trusted.
+    pub users: Identities,
+    /// All must hold for the source to speak.
+    pub when: Vec<When>,
+    /// What it says.
+    pub facts: Vec<FactSource>,
+}
+
+/// A condition for a source to speak: the thing is there.
+#[derive(Debug)]
+pub enum When {
+    /// An annotation.
+    Annotation(String),
+    /// A label.
+    Label(String),
+    /// Any node of a path.
+    Path(Path),
+}
+
+/// Where one fact comes from.
+#[derive(Debug)]
+pub struct FactSource {
+    /// The fact.
+    pub fact: FactName,
+    /// Where its text stands.
+    pub origin: FactOrigin,
+    /// Cut out capture group 1; a text that does not match is no fact.
+    pub pattern: Option<Pattern>,
+    /// Translate; a miss passes through.
+    pub map: HashMap<String, String>,
+}
+
+/// Where the text of a fact stands.
+#[derive(Debug)]
+pub enum FactOrigin {
+    /// In an annotation.
+    Annotation(String),
+    /// In a label.
+    Label(String),
+    /// In the first of these parameters with a valid value.
+    Params(Vec<String>),
+    /// Where a path leads.
+    Path(Path),
+    /// In the source itself.
+    Literal(String),
+}
