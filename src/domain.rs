@@ -14,6 +14,7 @@ pub mod pattern;
 pub mod policy;
 pub mod policy_set;
 pub mod registry;
+pub mod run;
 pub mod schema;
 pub mod selector;
 pub mod settings;

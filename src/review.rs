@@ -51,7 +51,7 @@ pub struct Reply<'a> {
     /// What was asked.
     pub subject: Subject<'a>,
     /// What was decided, for logs and metrics.
-    pub decision: Decision<'a>,
+    pub decision: Decision,
     /// `allow`, `patch`, `deny`, `unreadable` or `unjudged`: the label of the metric.
     pub outcome: &'static str,
 }

@@ -6,8 +6,7 @@ use super::cause::Cause;
 use super::field_path::FieldPath;
 use super::patch::Patch;
 use super::trace::Trace;
-use super::trigger::Facts;
-use super::words::{Place, Reaction};
+use super::words::{FactName, Place, Reaction};
 
 /// Who stands behind the creation of a Run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -143,6 +142,21 @@ pub struct Violation {
     pub reaction: Reaction,
 }
 
+/// A fact of the trigger context, for those who ask where a value came from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FactReport {
+    /// The fact.
+    pub fact: FactName,
+    /// Its value.
+    pub value: String,
+    /// Name of the source.
+    pub source: Arc<str>,
+    /// The field it came from: `spec.params[revision]`, or `url` where it was derived from that fact.
+    pub from: String,
+    /// Whether the word of whoever created the Run is trusted by the source.
+    pub trusted: bool,
+}
+
 /// What a shadow policy would have done with one key.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ShadowOutcome {
@@ -180,7 +194,7 @@ pub enum Verdict {
 
 /// Everything that was decided about one request.
 #[derive(Debug)]
-pub struct Decision<'a> {
+pub struct Decision {
     /// The verdict.
     pub verdict: Verdict,
     /// `None` where nothing was judged, as on DELETE or an unknown kind.
@@ -191,8 +205,8 @@ pub struct Decision<'a> {
     pub copy_evidence: Vec<FieldPath>,
     /// What was taken away.
     pub removed: Vec<Removed>,
-    /// The trigger context, where any policy asked for it.
-    pub facts: Facts<'a>,
+    /// The trigger context; only where it was asked for, as by `review`.
+    pub facts: Vec<FactReport>,
     /// What was put in.
     pub injected: Vec<Injected>,
     /// What was left out.
@@ -211,7 +225,7 @@ pub struct Decision<'a> {
     pub trace: Option<Trace>,
 }
 
-impl Decision<'_> {
+impl Decision {
     /// A decision that changes nothing and refuses nothing.
     pub fn untouched(lineage: Option<Lineage>) -> Self {
         Self {
@@ -220,7 +234,7 @@ impl Decision<'_> {
             unjudged: None,
             copy_evidence: Vec::new(),
             removed: Vec::new(),
-            facts: Facts::default(),
+            facts: Vec::new(),
             injected: Vec::new(),
             skipped: Vec::new(),
             violations: Vec::new(),

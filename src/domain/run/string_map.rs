@@ -1,0 +1,132 @@
+//! Borrowed strings and maps of strings, as `annotations` and `labels` are.
+
+use std::borrow::Cow;
+use std::fmt;
+use std::ops::Deref;
+
+use serde::de::{Deserialize, Deserializer, Error, MapAccess, Visitor};
+
+/// A string that borrows from the body wherever the JSON has no escapes.
+#[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct CowStr<'a>(pub Cow<'a, str>);
+
+impl Deref for CowStr<'_> {
+    type Target = str;
+
+    fn deref(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for CowStr<'_> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(self)
+    }
+}
+
+impl<'de: 'a, 'a> Deserialize<'de> for CowStr<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Text;
+
+        impl<'de> Visitor<'de> for Text {
+            type Value = CowStr<'de>;
+
+            fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+                formatter.write_str("a string")
+            }
+
+            fn visit_borrowed_str<E: Error>(self, text: &'de str) -> Result<Self::Value, E> {
+                Ok(CowStr(Cow::Borrowed(text)))
+            }
+
+            fn visit_str<E: Error>(self, text: &str) -> Result<Self::Value, E> {
+                Ok(CowStr(Cow::Owned(text.to_owned())))
+            }
+        }
+
+        deserializer.deserialize_str(Text)
+    }
+}
+
+/// A map of strings, sorted by key, each key once.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct StringMap<'a> {
+    entries: Vec<(CowStr<'a>, CowStr<'a>)>,
+}
+
+impl<'a> StringMap<'a> {
+    /// The map without entries.
+    pub const EMPTY: &'static StringMap<'static> = &StringMap { entries: Vec::new() };
+
+    /// Whether there are no entries.
+    pub fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
+    /// How many entries there are.
+    pub fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    /// Position and value of a key.
+    pub fn find(&self, key: &str) -> Option<(usize, &str)> {
+        let position = self
+            .entries
+            .binary_search_by(|(candidate, _)| (**candidate).cmp(key))
+            .ok()?;
+        self.entries.get(position).map(|(_, value)| (position, &**value))
+    }
+
+    /// The value of a key.
+    pub fn get(&self, key: &str) -> Option<&str> {
+        self.find(key).map(|(_, value)| value)
+    }
+
+    /// Keys and values, sorted by key.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.entries.iter().map(|(key, value)| (&**key, &**value))
+    }
+
+    /// Sorts what the body held and refuses a key that stands there twice: JSON Patch could not tell which is meant.
+    fn from_entries<E: Error>(mut entries: Vec<(CowStr<'a>, CowStr<'a>)>) -> Result<Self, E> {
+        // The API server sends maps sorted, so this is one pass over the keys and no sorting.
+        if !entries.is_sorted_by(|(left, _), (right, _)| left < right) {
+            entries.sort_by(|(left, _), (right, _)| left.cmp(right));
+            let twice = entries
+                .iter()
+                .zip(entries.iter().skip(1))
+                .find(|((left, _), (right, _))| left == right);
+            if let Some(((key, _), _)) = twice {
+                return Err(E::custom(format_args!(
+                    "the key \"{}\" stands there twice",
+                    key.escape_debug()
+                )));
+            }
+        }
+        Ok(Self { entries })
+    }
+}
+
+impl<'de: 'a, 'a> Deserialize<'de> for StringMap<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Map;
+
+        impl<'de> Visitor<'de> for Map {
+            type Value = StringMap<'de>;
+
+            fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+                formatter.write_str("a map of strings")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+                let mut entries = Vec::new();
+                while let Some(entry) = map.next_entry::<CowStr<'de>, CowStr<'de>>()? {
+                    entries.push(entry);
+                }
+                StringMap::from_entries(entries)
+            }
+        }
+
+        deserializer.deserialize_map(Map)
+    }
+}
