@@ -31,3 +31,24 @@ impl Path {
         None
     }
 }
+#[derive(Debug, PartialEq)]
+pub enum Lookup<'d> {
+    Absent,
+    Text(std::borrow::Cow<'d, str>),
+    Mistyped(&'static str),
+    TooLarge,
+}
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Presence {
+    Present,
+    Absent,
+    TooLarge,
+}
+impl Path {
+    pub fn lookup<'d>(&self, _d: &'d super::document::Document) -> Lookup<'d> {
+        Lookup::Absent
+    }
+    pub fn exists(&self, _d: &super::document::Document) -> Presence {
+        Presence::Absent
+    }
+}

@@ -61,6 +61,9 @@ pub struct Violation {
     pub message: String,
     pub suggestion: Option<String>,
 }
+pub fn quoted(v: &str) -> String {
+    format!("{v:?}")
+}
 impl ValueSchema {
     pub fn check(&self, _v: &str, _u: &UrlRules) -> Result<(), Violation> {
         Ok(())
