@@ -53,16 +53,32 @@ impl fmt::Display for Mismatch {
             Self::Labels => formatter.write_str("match.selector does not select the labels of the Run"),
             Self::User => formatter.write_str("match.users does not list this user"),
             Self::TriggerSource(source) => {
-                write!(formatter, "match.trigger.sources does not list the source of the repository facts, which is {}", found(source))
+                write!(
+                    formatter,
+                    "match.trigger.sources does not list the source of the repository facts, which is {}",
+                    found(source)
+                )
             }
             Self::Provider(provider) => {
-                write!(formatter, "match.trigger.providers does not list trigger.provider, which is {}", found(provider))
+                write!(
+                    formatter,
+                    "match.trigger.providers does not list trigger.provider, which is {}",
+                    found(provider)
+                )
             }
             Self::Event(event) => {
-                write!(formatter, "match.trigger.events does not list trigger.event, which is {}", found(event))
+                write!(
+                    formatter,
+                    "match.trigger.events does not list trigger.event, which is {}",
+                    found(event)
+                )
             }
-            Self::Trust(true) => formatter.write_str("match.trigger.trusted is false, but the trigger facts are trusted"),
-            Self::Trust(false) => formatter.write_str("match.trigger.trusted is true, but the trigger facts are only claimed"),
+            Self::Trust(true) => {
+                formatter.write_str("match.trigger.trusted is false, but the trigger facts are trusted")
+            }
+            Self::Trust(false) => {
+                formatter.write_str("match.trigger.trusted is true, but the trigger facts are only claimed")
+            }
             Self::Field(path, wanted, found) => write!(formatter, "match.where: {path} {wanted}, found {found}"),
         }
     }
@@ -91,7 +107,10 @@ pub fn matches(
     if let Some(trigger) = &matcher.trigger {
         check_trigger(trigger, facts)?;
     }
-    matcher.conditions.iter().try_for_each(|condition| check_condition(condition, reading))
+    matcher
+        .conditions
+        .iter()
+        .try_for_each(|condition| check_condition(condition, reading))
 }
 
 fn check_request(
@@ -108,7 +127,11 @@ fn check_request(
     {
         return Err(Mismatch::Namespace);
     }
-    if matcher.exclude_namespaces.iter().any(|glob| glob.matches(&request.namespace)) {
+    if matcher
+        .exclude_namespaces
+        .iter()
+        .any(|glob| glob.matches(&request.namespace))
+    {
         return Err(Mismatch::ExcludedNamespace);
     }
     if let Some(selector) = &matcher.namespace_selector {
@@ -127,7 +150,8 @@ fn check_request(
 
 fn check_trigger(trigger: &TriggerMatch, facts: &Facts) -> Result<(), Mismatch> {
     let lists = |list: &Option<Vec<String>>, found: Option<&str>| {
-        list.as_ref().is_none_or(|list| found.is_some_and(|found| list.iter().any(|listed| listed == found)))
+        list.as_ref()
+            .is_none_or(|list| found.is_some_and(|found| list.iter().any(|listed| listed == found)))
     };
     if !lists(&trigger.sources, facts.repository_source()) {
         return Err(Mismatch::TriggerSource(facts.repository_source().map(str::to_owned)));

@@ -1,15 +1,18 @@
 //! Provenance: which values on a Run are Runstamp's own, so that a copy derives them again instead of carrying them on.
 //!
 //! `runstamp.dev/injected` holds a JSON object `{key: "<policy>/<first 8 hex digits of the value's SHA-256>"}`.
+//! Where a policy overwrote a user's value, `/` and that value follow: conditions must see it again in the next pass.
 //! Anyone can write the annotation, so it may only ever give up a value that the named policy can inject and that still is what was recorded.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
+use std::sync::Arc;
 
 use sha2::{Digest as _, Sha256};
 
 use super::decision::{Author, RemovalReason, Removed};
 use super::integration::field_of;
+use super::policy::RunPolicy;
 use super::policy_set::PolicySet;
 use super::run::StringMap;
 use super::view::View;
@@ -50,19 +53,9 @@ impl<'r> Provenance<'r> {
 
     /// Whether this value is what the record says, by a policy that exists and can inject the key.
     pub fn vouches_for(&self, place: Place, key: &str, value: &str, set: &PolicySet) -> bool {
-        if self.entries.is_empty() {
-            return false;
-        }
-        let entry = match place {
-            Place::Annotation => self.entries.get(key),
-            Place::Label => self.entries.get(&format!("{LABEL_PREFIX}{key}")),
-            Place::Finalizer => None,
-        };
-        entry
-            .and_then(|entry| entry.rsplit_once('/'))
-            .is_some_and(|(policy, hash)| {
-                hash == short_hash(value) && set.policy(policy).is_some_and(|policy| policy.can_inject(place, key))
-            })
+        self.entry(place, key)
+            .and_then(|entry| entry.author_of(place, key, value, set))
+            .is_some()
     }
 
     /// Takes back every value that is ours, so that it is derived again from the Run's own context.
@@ -71,15 +64,20 @@ impl<'r> Provenance<'r> {
         if self.entries.is_empty() {
             return recalled;
         }
-        let metadata = &view.run().metadata;
-        for (place, map, gone) in [
-            (Place::Annotation, metadata.annotations(), &mut view.gone_annotations),
-            (Place::Label, metadata.labels(), &mut view.gone_labels),
-        ] {
-            for (position, (key, value)) in map.iter().enumerate() {
-                if !gone.contains(position) && self.vouches_for(place, key, value, set) {
-                    gone.insert(position);
-                    let author = self.author(place, key, set);
+        for place in [Place::Annotation, Place::Label] {
+            for (position, (key, value)) in view.map(place).iter().enumerate() {
+                let Some(entry) = self
+                    .entry(place, key)
+                    .filter(|_| view.left_at(place, position, value).is_some())
+                else {
+                    continue;
+                };
+                if let Some(policy) = entry.author_of(place, key, value, set) {
+                    view.take(place, position);
+                    if let Some(overwritten) = entry.overwritten {
+                        view.restore(place, position, overwritten.to_owned());
+                    }
+                    let author = Author::Policy(policy.name.clone(), policy.index);
                     recalled.push(Removed {
                         field: field_of(place, key),
                         reason: RemovalReason::Provenance,
@@ -91,17 +89,36 @@ impl<'r> Provenance<'r> {
         recalled
     }
 
-    fn author(&self, place: Place, key: &str, set: &PolicySet) -> Author {
-        let entry = match place {
+    fn entry(&self, place: Place, key: &str) -> Option<Entry<'_>> {
+        if self.entries.is_empty() {
+            return None;
+        }
+        let text = match place {
+            Place::Annotation => self.entries.get(key),
             Place::Label => self.entries.get(&format!("{LABEL_PREFIX}{key}")),
-            _ => self.entries.get(key),
-        };
-        entry
-            .and_then(|entry| entry.rsplit_once('/'))
-            .and_then(|(policy, _)| set.policy(policy))
-            .map_or(Author::Runstamp, |policy| {
-                Author::Policy(policy.name.clone(), policy.index)
-            })
+            Place::Finalizer => None,
+        }?;
+        let mut parts = text.splitn(3, '/');
+        Some(Entry {
+            policy: parts.next()?,
+            hash: parts.next()?,
+            overwritten: parts.next(),
+        })
+    }
+}
+
+/// One line of the record.
+struct Entry<'e> {
+    policy: &'e str,
+    hash: &'e str,
+    overwritten: Option<&'e str>,
+}
+
+impl Entry<'_> {
+    /// The policy that put this value in, if the entry can be believed.
+    fn author_of<'s>(&self, place: Place, key: &str, value: &str, set: &'s PolicySet) -> Option<&'s Arc<RunPolicy>> {
+        set.policy(self.policy)
+            .filter(|policy| policy.can_inject(place, key) && short_hash(value) == self.hash)
     }
 }
 
@@ -113,8 +130,12 @@ pub struct Record {
 
 impl Record {
     /// Records a value that a policy put in.
-    pub fn enter(&mut self, place: Place, key: &str, value: &str, policy: &str) {
-        let entry = format!("{policy}/{}", short_hash(value));
+    pub fn enter(&mut self, place: Place, key: &str, value: &str, policy: &str, overwritten: Option<&str>) {
+        let mut entry = format!("{policy}/{}", short_hash(value));
+        if let Some(overwritten) = overwritten {
+            entry.push('/');
+            entry.push_str(overwritten);
+        }
         let key = if place == Place::Label {
             format!("{LABEL_PREFIX}{key}")
         } else {

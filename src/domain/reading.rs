@@ -124,6 +124,9 @@ impl<'v, 'r> Reading<'v, 'r> {
         for field in self.view.gone_fields() {
             document.remove(&field);
         }
+        for (field, value) in self.view.restored_fields() {
+            document.set_text(&field, value);
+        }
         Tree::Built(document)
     }
 }

@@ -47,7 +47,7 @@ pub struct ObjectText<'a> {
     /// The text that holds the object.
     pub text: &'a str,
     /// Finds the object in the text.
-    pub locate: fn(&'a str) -> Option<&'a RawValue>,
+    pub locate: for<'t> fn(&'t str) -> Option<&'t RawValue>,
 }
 
 impl<'a> ObjectText<'a> {

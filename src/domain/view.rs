@@ -42,6 +42,8 @@ pub struct View<'r> {
     pub gone_owner_references: Positions,
     /// Whether `status` is gone.
     pub gone_status: bool,
+    /// Annotations and labels that stand as a user wrote them before a policy overwrote them: place, position, value.
+    restored: Vec<(Place, usize, String)>,
 }
 
 impl<'r> View<'r> {
@@ -54,6 +56,7 @@ impl<'r> View<'r> {
             gone_finalizers: Positions::default(),
             gone_owner_references: Positions::default(),
             gone_status: false,
+            restored: Vec::new(),
         }
     }
 
@@ -62,33 +65,75 @@ impl<'r> View<'r> {
         self.run
     }
 
-    /// The value of an annotation that is still there.
-    pub fn annotation(&self, key: &str) -> Option<&'r str> {
-        present(self.run.metadata.annotations(), &self.gone_annotations, key)
-    }
-
-    /// The value of a label that is still there.
-    pub fn label(&self, key: &str) -> Option<&'r str> {
-        present(self.run.metadata.labels(), &self.gone_labels, key)
-    }
-
-    /// The value of an annotation or label that is still there.
-    pub fn value(&self, place: Place, key: &str) -> Option<&'r str> {
+    /// Takes away an annotation or label.
+    pub fn take(&mut self, place: Place, position: usize) {
         match place {
-            Place::Annotation => self.annotation(key),
-            Place::Label => self.label(key),
-            Place::Finalizer => None,
+            Place::Annotation => self.gone_annotations.insert(position),
+            Place::Label => self.gone_labels.insert(position),
+            Place::Finalizer => self.gone_finalizers.insert(position),
         }
     }
 
-    /// The annotations that are still there.
-    pub fn annotations(&self) -> impl Iterator<Item = (&'r str, &'r str)> {
-        remaining(self.run.metadata.annotations(), &self.gone_annotations)
+    /// Gives an annotation or label the value back that a user wrote before a policy overwrote it.
+    pub fn restore(&mut self, place: Place, position: usize, value: String) {
+        self.restored.push((place, position, value));
     }
 
-    /// The labels that are still there.
-    pub fn labels(&self) -> impl Iterator<Item = (&'r str, &'r str)> {
-        remaining(self.run.metadata.labels(), &self.gone_labels)
+    /// The value of an annotation that is still there.
+    pub fn annotation(&self, key: &str) -> Option<&str> {
+        self.value(Place::Annotation, key)
+    }
+
+    /// The value of a label that is still there.
+    pub fn label(&self, key: &str) -> Option<&str> {
+        self.value(Place::Label, key)
+    }
+
+    /// The value of an annotation or label that is still there.
+    pub fn value(&self, place: Place, key: &str) -> Option<&str> {
+        let (position, value) = self.map(place).find(key)?;
+        self.left_at(place, position, value)
+    }
+
+    /// The annotations or labels that are still there, by key.
+    pub fn values(&self, place: Place) -> impl Iterator<Item = (&str, &str)> {
+        let entries = self.map(place).iter().enumerate();
+        entries
+            .filter_map(move |(position, (key, value))| self.left_at(place, position, value).map(|value| (key, value)))
+    }
+
+    /// What is left of the annotation or label that stood at a position with a value.
+    pub fn left_at<'v>(&'v self, place: Place, position: usize, value: &'v str) -> Option<&'v str> {
+        let gone = match place {
+            Place::Annotation => &self.gone_annotations,
+            Place::Label => &self.gone_labels,
+            Place::Finalizer => &self.gone_finalizers,
+        };
+        if !gone.contains(position) {
+            return Some(value);
+        }
+        let restored = self
+            .restored
+            .iter()
+            .find(|(at, index, _)| *at == place && *index == position);
+        restored.map(|(_, _, value)| value.as_str())
+    }
+
+    /// The annotations or labels as they came.
+    pub fn map(&self, place: Place) -> &'r StringMap<'r> {
+        match place {
+            Place::Annotation => self.run.metadata.annotations(),
+            Place::Label => self.run.metadata.labels(),
+            Place::Finalizer => StringMap::EMPTY,
+        }
+    }
+
+    /// The annotations and labels that stand as a user wrote them, with these values.
+    pub fn restored_fields(&self) -> impl Iterator<Item = (FieldPath, &str)> {
+        self.restored.iter().filter_map(|(place, position, value)| {
+            let (key, _) = self.map(*place).iter().nth(*position)?;
+            Some((field_of(*place, key), value.as_str()))
+        })
     }
 
     /// The fields that are gone, for a document that must not show them either.
@@ -129,19 +174,6 @@ impl<'r> View<'r> {
             .iter()
             .any(|gone| !gone.as_slice().is_empty())
     }
-}
-
-fn present<'r>(map: &'r StringMap<'r>, gone: &Positions, key: &str) -> Option<&'r str> {
-    map.find(key)
-        .filter(|(position, _)| !gone.contains(*position))
-        .map(|(_, value)| value)
-}
-
-fn remaining<'r>(map: &'r StringMap<'r>, gone: &Positions) -> impl Iterator<Item = (&'r str, &'r str)> {
-    map.iter()
-        .enumerate()
-        .filter(|(position, _)| !gone.contains(*position))
-        .map(|(_, entry)| entry)
 }
 
 fn keys_at<'r>(map: &'r StringMap<'r>, positions: &Positions) -> impl Iterator<Item = &'r str> {

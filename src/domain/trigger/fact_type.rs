@@ -8,7 +8,7 @@ use crate::domain::words::FactName;
 const MAX_TEXT_BYTES: usize = 1024;
 
 /// The canonical events.
-pub const EVENTS: [&str; 6] = ["push", "pull_request", "tag", "comment", "schedule", "manual"];
+const EVENTS: [&str; 6] = ["push", "pull_request", "tag", "comment", "schedule", "manual"];
 
 /// The fact's value in its one spelling; nothing where the text is not of the fact's type.
 pub fn typed(fact: FactName, text: &str) -> Option<String> {
