@@ -4,4 +4,5 @@
 
 pub mod cause;
 pub mod field_path;
+pub mod pattern;
 pub mod source;
