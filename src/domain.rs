@@ -6,3 +6,4 @@ pub mod cause;
 pub mod field_path;
 pub mod pattern;
 pub mod source;
+pub mod suggest;
