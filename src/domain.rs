@@ -4,6 +4,7 @@
 
 pub mod cause;
 pub mod field_path;
+pub mod git_url;
 pub mod pattern;
 pub mod source;
 pub mod suggest;
