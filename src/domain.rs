@@ -6,5 +6,6 @@ pub mod cause;
 pub mod field_path;
 pub mod git_url;
 pub mod pattern;
+pub mod schema;
 pub mod source;
 pub mod suggest;
