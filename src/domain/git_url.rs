@@ -195,21 +195,22 @@ fn canonical_host(host: &str) -> Result<String, GitUrlError> {
     }
     let host = host.strip_suffix('.').unwrap_or(host);
     match url::Host::parse(host) {
-        Ok(url::Host::Domain(name)) if is_name(&name) => Ok(name),
+        Ok(url::Host::Domain(name)) if is_host_name(&name) => Ok(name),
         Ok(url::Host::Domain(_)) | Err(_) => Err(GitUrlError::Host),
         Ok(address) => Ok(address.to_string()),
     }
 }
 
-/// Host names as people use them inside companies: underscores happen.
-fn is_name(name: &str) -> bool {
+/// Whether a name is a host name as people use them inside companies: with underscores, which happen.
+pub(super) fn is_host_name(name: &str) -> bool {
     name.len() <= 253
         && name.split('.').all(|label| {
-            !label.is_empty()
+            matches!(label.len(), 1..=63)
                 && !label.starts_with('-')
+                && !label.ends_with('-')
                 && label
                     .bytes()
-                    .all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_')
+                    .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'))
         })
 }
 

@@ -231,7 +231,6 @@ mod tests {
         check(None, "https://git.example.com/r", "r", "", "");
         check(Some("gerrit"), "https://git.example.com/a/b/c", "a/b/c", "", "");
         check(Some("github"), "https://github.com/o/a%2Fb", "", "", "");
-        check(Some("github"), "https://github.com/o/%2e%2e", "", "", "");
         check(Some("github"), "https://github.com/o/%zz", "", "", "");
         check(Some("github"), "https://github.com/o/%ff", "", "", "");
     }
