@@ -34,6 +34,7 @@ pub mod settings;
 pub mod source;
 pub mod suggest;
 pub mod template;
+pub mod text_problem;
 pub mod trace;
 pub mod trigger;
 pub mod trigger_source;
