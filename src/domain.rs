@@ -5,5 +5,7 @@
 pub mod cause;
 pub mod definition;
 pub mod field_path;
+pub mod policy_set;
 pub mod source;
+pub mod suggest;
 pub mod words;
