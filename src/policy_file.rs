@@ -16,8 +16,8 @@ mod settings;
 mod source_files;
 mod suite;
 mod syntax;
-mod trigger_source;
 mod tree;
+mod trigger_source;
 mod values;
 
 use std::path::PathBuf;
@@ -110,3 +110,6 @@ fn read_text(text: PolicyText, files: &mut SourceFiles, loaded: &mut Loaded) {
     problems.sort_by_key(|problem| problem.span);
     loaded.problems.extend(problems);
 }
+
+#[cfg(test)]
+mod tests;

@@ -8,6 +8,7 @@ use super::problems::{Problems, quoted};
 use super::scalar::{self, Plain};
 use super::syntax::Limit;
 use super::tree::{Kind, MOST_NESTING, Node};
+use super::values::{clipped, quoting_advice};
 use crate::domain::definition::Text;
 use crate::domain::source::{Located, Problem, Span};
 
@@ -121,14 +122,14 @@ impl Builder {
         text: &str,
         plain: bool,
         anchor: usize,
-        tag: Option<&Tag>,
+        tag: Option<(&Tag, Span)>,
         span: Span,
     ) -> Result<(), Limit> {
         if plain && text == "<<" && tag.is_none() && self.begin_merge(span) {
             return Ok(());
         }
-        let is_string_by_tag = tag.is_some_and(|tag| tag.is_yaml_core_schema_tag("str"));
-        self.check_tag(tag, span);
+        let is_string_by_tag = tag.is_some_and(|(tag, _)| tag.is_yaml_core_schema_tag("str"));
+        self.check_tag(tag);
         let meaning = if plain && !is_string_by_tag {
             scalar::resolve(text)
         } else {
@@ -156,7 +157,7 @@ impl Builder {
         &mut self,
         flow: bool,
         anchor: usize,
-        tag: Option<&Tag>,
+        tag: Option<(&Tag, Span)>,
         span: Span,
     ) -> Result<(), Limit> {
         self.open(Content::Sequence(Vec::new()), flow, anchor, tag, span)
@@ -167,7 +168,7 @@ impl Builder {
         &mut self,
         flow: bool,
         anchor: usize,
-        tag: Option<&Tag>,
+        tag: Option<(&Tag, Span)>,
         span: Span,
     ) -> Result<(), Limit> {
         let content = Content::Mapping {
@@ -190,7 +191,12 @@ impl Builder {
         }
         let kind = match open.content {
             Content::Sequence(items) => Kind::Sequence(items),
-            Content::Mapping { entries, places, merged, .. } => self.merge(entries, places, merged),
+            Content::Mapping {
+                entries,
+                places,
+                merged,
+                ..
+            } => self.merge(entries, places, merged),
         };
         let node = Node { kind, span };
         let measured = Measured {
@@ -229,13 +235,13 @@ impl Builder {
         content: Content,
         flow: bool,
         anchor: usize,
-        tag: Option<&Tag>,
+        tag: Option<(&Tag, Span)>,
         span: Span,
     ) -> Result<(), Limit> {
         if self.open.len() >= MOST_NESTING {
             return Err(Limit::Nesting);
         }
-        self.check_tag(tag, span);
+        self.check_tag(tag);
         self.charge(1)?;
         self.open.push(Open {
             content,
@@ -256,8 +262,8 @@ impl Builder {
         Ok(())
     }
 
-    fn check_tag(&mut self, tag: Option<&Tag>, span: Span) {
-        if let Some(tag) = tag
+    fn check_tag(&mut self, tag: Option<(&Tag, Span)>) {
+        if let Some((tag, span)) = tag
             && !tag.is_yaml_core_schema()
         {
             let message = format!("the YAML tag {} means nothing here", quoted(&tag.original()));
@@ -324,12 +330,7 @@ impl Builder {
     }
 
     /// Adds the entries of merged mappings whose keys are not written in the mapping itself.
-    fn merge(
-        &mut self,
-        mut entries: Vec<(Text, Node)>,
-        mut places: HashMap<String, Span>,
-        merged: Vec<Node>,
-    ) -> Kind {
+    fn merge(&mut self, mut entries: Vec<(Text, Node)>, mut places: HashMap<String, Span>, merged: Vec<Node>) -> Kind {
         for node in merged {
             let Kind::Mapping(others) = node.kind else { continue };
             for (key, value) in others {
@@ -360,9 +361,8 @@ fn read_key(node: Node, places: &mut HashMap<String, Span>, soft: &mut Problems)
             return Key::Refused;
         }
         Kind::Plain(_, text) => {
-            let message = format!("a key must be a string, found {text} without quotes");
-            let help = format!("quote it: {}", quoted(&text));
-            soft.push(Problem::error(node.span, message).with_help(help));
+            let message = format!("a key must be a string, found {} without quotes", clipped(&text));
+            soft.push(Problem::error(node.span, message).with_help(quoting_advice(&text)));
             text
         }
         Kind::Mapping(_) => {

@@ -117,7 +117,9 @@ fn read_kind(kind: DocumentKind, root: Node, builtin: bool, loaded: &mut Loaded,
         }
     });
     let Some(document) = document else { return };
-    let Loaded { definitions, suites, .. } = loaded;
+    let Loaded {
+        definitions, suites, ..
+    } = loaded;
     match kind {
         DocumentKind::Integration => definitions
             .integrations
@@ -125,7 +127,9 @@ fn read_kind(kind: DocumentKind, root: Node, builtin: bool, loaded: &mut Loaded,
         DocumentKind::TriggerSource => definitions
             .trigger_sources
             .extend(trigger_source::trigger_source(document, problems)),
-        DocumentKind::RunPolicy => definitions.run_policies.extend(run_policy::run_policy(document, problems)),
+        DocumentKind::RunPolicy => definitions
+            .run_policies
+            .extend(run_policy::run_policy(document, problems)),
         DocumentKind::Settings => definitions.settings.extend(settings::settings(document, problems)),
         DocumentKind::Suite => suites.extend(suite::suite(document, problems)),
     }

@@ -95,7 +95,11 @@ mod tests {
     fn check(text: &str, byte: u32, expected: (usize, usize)) {
         let mut files = SourceFiles::default();
         let file = files.add("a.yaml".to_owned(), text.to_owned(), false);
-        let span = Span { file, start: byte, end: byte };
+        let span = Span {
+            file,
+            start: byte,
+            end: byte,
+        };
         let position = files.get(span).unwrap().position(byte);
         assert_eq!((position.line, position.column), expected, "{text:?} at {byte}");
     }

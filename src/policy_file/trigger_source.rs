@@ -28,7 +28,9 @@ fn when(node: Node, problems: &mut Problems) -> Option<WhenDefinition> {
             label: fields.text("label"),
             path: fields.text("path"),
         };
-        fields.exactly_one_of(&["annotation", "label", "path"]).then_some(definition)
+        fields
+            .exactly_one_of(&["annotation", "label", "path"])
+            .then_some(definition)
     })?
 }
 
