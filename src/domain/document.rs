@@ -83,6 +83,20 @@ impl<'j> Document<'j> {
         }
         parent.remove_child(last)
     }
+
+    /// Puts a text in the place of the value at a path, as when a user's own value returns; nothing where nothing stands.
+    pub fn set_text(&mut self, path: &FieldPath, text: String) {
+        let Ok(mut node) = self.root.as_mut() else {
+            return;
+        };
+        for segment in path.segments() {
+            match node.child_mut(segment) {
+                Some(child) => node = child,
+                None => return,
+            }
+        }
+        *node = Node::Text(Cow::Owned(text));
+    }
 }
 
 impl<'j> Node<'j> {

@@ -12,7 +12,7 @@ use super::integration::{Integration, field_of};
 use super::policy::{Constraint, Injection, RunPolicy};
 use super::policy_set::PolicySet;
 use super::reading::Reading;
-use super::schema::{self, quoted};
+use super::schema::{ValueSchema, quoted};
 use super::trace::{Event, Trace};
 use super::trigger::Facts;
 use super::view::View;
@@ -276,7 +276,9 @@ impl<'s> Injector<'_, '_, 's, '_> {
                 }
             }
         } else {
-            schema::check_any(value).map_err(|violation| violation.message)?;
+            ValueSchema::default()
+                .check(value, urls)
+                .map_err(|violation| violation.message)?;
         }
         if injection.place == Place::Label && !super::names::is_label_value(value) {
             return Err(format!("{} is not a label value", quoted(value)));

@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use super::path::{Lookup, Presence};
+use super::path::Presence;
 use super::policy::{Condition, Matcher, RunPolicy, Test, TriggerMatch};
-use super::reading::Reading;
+use super::reading::{Found, Reading};
 use super::schema::quoted;
 use super::trigger::Facts;
 use super::words::FactName;
@@ -186,11 +186,11 @@ fn check_condition(condition: &Condition, reading: &mut Reading<'_, '_>) -> Resu
         Test::Matches(_) => (is_matched, "must match the pattern"),
     };
     let (value, found): (Option<String>, String) = match reading.lookup(path) {
-        Lookup::Absent => (None, "nothing".to_owned()),
-        Lookup::Mistyped(kind) => (None, kind.to_owned()),
-        Lookup::TooLarge => return fails(wanted, "more than a path may visit".to_owned()),
-        Lookup::Text(text) if holds(&condition.test, Some(&text)) => return Ok(()),
-        Lookup::Text(text) => (Some(text.into_owned()), String::new()),
+        Found::Absent => (None, "nothing".to_owned()),
+        Found::Mistyped(kind) => (None, kind.to_string()),
+        Found::TooLarge => return fails(wanted, "more than a path may visit".to_owned()),
+        Found::Text(text) if holds(&condition.test, Some(&text)) => return Ok(()),
+        Found::Text(text) => (Some(text.into_owned()), String::new()),
     };
     match value {
         Some(text) => fails(wanted, quoted(&text)),

@@ -3,17 +3,33 @@
 use std::borrow::Cow;
 
 use super::document::Document;
-use super::path::{FastForm, Lookup, Path, Presence};
+use super::path::{FastForm, Lookup, Path, Presence, Shape};
 use super::request::Request;
+use super::run::text_of;
 use super::view::View;
 
-/// The document tree of one request.
-#[derive(Debug)]
-enum Tree {
-    NotBuilt,
-    Built(Document),
-    /// The object is nested too deep, or larger than a tree may be.
+/// What a path finds when one value is wanted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Found<'f> {
+    /// No node at all.
+    Absent,
+    /// One text.
+    Text(Cow<'f, str>),
+    /// Something that is no single text.
+    Mistyped(Shape),
+    /// The object, or the path on it, exceeds the bounds.
     TooLarge,
+}
+
+impl<'f> From<Lookup<'f>> for Found<'f> {
+    fn from(lookup: Lookup<'f>) -> Self {
+        match lookup {
+            Lookup::Absent => Self::Absent,
+            Lookup::Text(text) => Self::Text(Cow::Borrowed(text)),
+            Lookup::Mistyped(shape) => Self::Mistyped(shape),
+            Lookup::TooLarge => Self::TooLarge,
+        }
+    }
 }
 
 /// Reads the Run as it is after reset and recall.
@@ -21,7 +37,8 @@ enum Tree {
 pub struct Reading<'v, 'r> {
     view: &'v View<'r>,
     request: &'r Request<'r>,
-    tree: Tree,
+    /// Built when the first path without a fast form is read; nothing where the object's text cannot be found again.
+    tree: Option<Option<Document<'r>>>,
 }
 
 impl<'v, 'r> Reading<'v, 'r> {
@@ -30,7 +47,7 @@ impl<'v, 'r> Reading<'v, 'r> {
         Self {
             view,
             request,
-            tree: Tree::NotBuilt,
+            tree: None,
         }
     }
 
@@ -45,12 +62,11 @@ impl<'v, 'r> Reading<'v, 'r> {
     }
 
     /// The value that a path leads to.
-    pub fn lookup(&mut self, path: &Path) -> Lookup<'_> {
+    pub fn lookup(&mut self, path: &Path) -> Found<'_> {
         let Some(form) = path.fast_form() else {
-            return match self.tree() {
-                Some(document) => path.lookup(document),
-                None => Lookup::TooLarge,
-            };
+            return self
+                .tree()
+                .map_or(Found::TooLarge, |document| path.lookup(document).into());
         };
         let metadata = &self.view.run().metadata;
         let text = match form {
@@ -61,72 +77,50 @@ impl<'v, 'r> Reading<'v, 'r> {
             FastForm::GenerateName => metadata.generate_name.as_deref(),
             FastForm::Param(name) => return self.param(name),
         };
-        text.map_or(Lookup::Absent, |text| Lookup::Text(Cow::Borrowed(text)))
+        text.map_or(Found::Absent, |text| Found::Text(Cow::Borrowed(text)))
     }
 
     /// Whether a path leads to any node at all.
     pub fn presence(&mut self, path: &Path) -> Presence {
-        if let Some(FastForm::Param(name)) = path.fast_form() {
-            let mut params = self.view.run().spec.params.iter();
-            let present = params.any(|param| param.name == *name && param.value.is_some());
-            return if present { Presence::Present } else { Presence::Absent };
-        }
-        if path.fast_form().is_none() {
-            return match self.tree() {
-                Some(document) => path.exists(document),
-                None => Presence::TooLarge,
-            };
-        }
-        match self.lookup(path) {
-            Lookup::Absent => Presence::Absent,
-            _ => Presence::Present,
-        }
-    }
-
-    /// The value of the parameter of that name.
-    pub fn param(&self, name: &str) -> Lookup<'r> {
-        let mut values = self
-            .view
-            .run()
-            .spec
-            .params
-            .iter()
-            .filter(|param| param.name == *name && param.value.is_some());
-        match (values.next(), values.next()) {
-            (None, _) => Lookup::Absent,
-            (Some(_), Some(_)) => Lookup::Mistyped("several values"),
-            (Some(param), None) => match param.text() {
-                Some(text) => Lookup::Text(text),
-                None => Lookup::Mistyped("no text"),
+        match path.fast_form() {
+            None => self.tree().map_or(Presence::TooLarge, |document| path.exists(document)),
+            Some(_) => match self.lookup(path) {
+                Found::Absent => Presence::Absent,
+                _ => Presence::Present,
             },
         }
     }
 
-    fn tree(&mut self) -> Option<&Document> {
-        if matches!(self.tree, Tree::NotBuilt) {
-            self.tree = self.build();
-        }
-        match &self.tree {
-            Tree::Built(document) => Some(document),
-            _ => None,
+    /// The value of the parameter of that name.
+    pub fn param(&self, name: &str) -> Found<'r> {
+        let params = self.view.run().spec.params.iter();
+        let mut values = params
+            .filter(|param| param.name == *name)
+            .filter_map(|param| param.value);
+        match (values.next(), values.next()) {
+            (None, _) => Found::Absent,
+            (Some(_), Some(_)) => Found::Mistyped(Shape::Values(2 + values.count())),
+            (Some(value), None) => match text_of(value) {
+                Ok(text) => Found::Text(text),
+                Err(shape) => Found::Mistyped(shape),
+            },
         }
     }
 
-    fn build(&self) -> Tree {
-        let Some(mut document) = self
-            .request
-            .object_text
-            .read()
-            .and_then(|raw| Document::parse(raw.get()).ok())
-        else {
-            return Tree::TooLarge;
-        };
-        for field in self.view.gone_fields() {
-            document.remove(&field);
-        }
-        for (field, value) in self.view.restored_fields() {
-            document.set_text(&field, value);
-        }
-        Tree::Built(document)
+    fn tree(&mut self) -> Option<&Document<'r>> {
+        let (view, request) = (self.view, self.request);
+        self.tree.get_or_insert_with(|| build(view, request)).as_ref()
     }
+}
+
+/// The tree of the Run as the view shows it.
+fn build<'r>(view: &View<'r>, request: &'r Request<'r>) -> Option<Document<'r>> {
+    let mut document = Document::new(request.object_text.read()?);
+    for (field, value) in view.restored_fields() {
+        document.set_text(&field, value.to_owned());
+    }
+    for field in view.gone_fields() {
+        document.remove(&field);
+    }
+    Some(document)
 }

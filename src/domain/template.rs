@@ -6,26 +6,8 @@ use std::borrow::Cow;
 use std::fmt;
 
 use super::text_problem::{TextProblem, nearest, quoted};
+use super::words::FactName;
 
-/// Names of the facts about a trigger, as the policy language lists them.
-pub const FACT_NAMES: [&str; 16] = [
-    "provider",
-    "host",
-    "url",
-    "project",
-    "owner",
-    "repo",
-    "sha",
-    "ref",
-    "branch",
-    "tag",
-    "event",
-    "eventId",
-    "pullRequest",
-    "sender",
-    "installation",
-    "title",
-];
 /// Most bytes of a template as written.
 pub const MAX_LENGTH: usize = 16 * 1024;
 /// Most bytes of a rendered value: all annotations of an object together may have no more.
@@ -54,8 +36,8 @@ pub enum Part {
 /// What a template puts in; shown as it is written, without the parentheses.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Reference {
-    /// A fact about the trigger: one of [`FACT_NAMES`].
-    Trigger(&'static str),
+    /// A fact about the trigger.
+    Trigger(FactName),
     /// A variable of the policy, by name.
     Variable(String),
     /// A field of the request.
@@ -274,24 +256,15 @@ fn reference(start: usize, inside: &str, known_variables: &[&str]) -> Result<Ref
     let (scope, name) = inside.split_once('.').unwrap_or((inside, ""));
     let name_range = whole.end - name.len()..whole.end;
     match scope {
-        "trigger" => known(name, name_range, "a fact", FACT_NAMES).map(Reference::Trigger),
-        "vars" => known(
-            name,
-            name_range,
-            "a variable of this policy",
-            known_variables.iter().copied(),
-        )
-        .map(|name| Reference::Variable(name.to_owned())),
+        "trigger" => known(name, name_range, "a fact", FactName::WORDS).map(Reference::Trigger),
+        "vars" => {
+            let variables: Vec<_> = known_variables.iter().map(|variable| (*variable, *variable)).collect();
+            known(name, name_range, "a variable of this policy", &variables)
+                .map(|name| Reference::Variable(name.to_owned()))
+        }
         "run" => {
-            let name = known(
-                name,
-                name_range,
-                "a field of the Run",
-                RunField::ALL.map(RunField::name),
-            )?;
-            let field = RunField::ALL.into_iter().find(|field| field.name() == name);
-            // `known` returned one of the names of these very fields.
-            Ok(Reference::Run(field.unwrap_or(RunField::Name)))
+            let fields = RunField::ALL.map(|field| (field.name(), field));
+            known(name, name_range, "a field of the Run", &fields).map(Reference::Run)
         }
         _ => {
             let help = match nearest(scope, SCOPES) {
@@ -311,22 +284,20 @@ fn reference(start: usize, inside: &str, known_variables: &[&str]) -> Result<Ref
     }
 }
 
-/// The one of the known names that the name is.
-fn known<'n>(
+/// What the name stands for among the known ones.
+fn known<T: Copy>(
     name: &str,
     range: std::ops::Range<usize>,
     what: &str,
-    names: impl IntoIterator<Item = &'n str, IntoIter: Clone>,
-) -> Result<&'n str, TextProblem> {
-    let names = names.into_iter();
-    if let Some(known) = names.clone().find(|known| *known == name) {
-        return Ok(known);
+    words: &[(&str, T)],
+) -> Result<T, TextProblem> {
+    if let Some((_, meaning)) = words.iter().find(|(word, _)| *word == name) {
+        return Ok(*meaning);
     }
-    let list: Vec<_> = names.clone().collect();
-    let list = if list.is_empty() {
-        "none is defined".to_owned()
-    } else {
-        list.join(", ")
+    let names = words.iter().map(|(word, _)| *word);
+    let list = match words {
+        [] => "none is defined".to_owned(),
+        _ => names.clone().collect::<Vec<_>>().join(", "),
     };
     Err(
         TextProblem::new(range, format!("expected {what} ({list}), found {}", quoted(name)))
@@ -342,7 +313,7 @@ mod tests {
 
     fn resolve(reference: &Reference) -> Option<Cow<'static, str>> {
         match reference {
-            Reference::Trigger("sha") => Some("4d2f".into()),
+            Reference::Trigger(FactName::Sha) => Some("4d2f".into()),
             Reference::Trigger(_) => None,
             Reference::Variable(name) => Some(format!("<{name}>").into()),
             Reference::Run(RunField::Name) => None,
@@ -377,9 +348,9 @@ mod tests {
 
     #[test]
     fn every_fact_and_field_is_known() {
-        for fact in FACT_NAMES {
-            let template = Template::parse(&format!("$(trigger.{fact})"), &[]).expect(fact);
-            assert_eq!(template.parts(), [Part::Reference(Reference::Trigger(fact))]);
+        for (word, fact) in FactName::WORDS {
+            let template = Template::parse(&format!("$(trigger.{fact})"), &[]).expect(word);
+            assert_eq!(template.parts(), [Part::Reference(Reference::Trigger(*fact))]);
         }
         for field in RunField::ALL {
             let text = format!("$(run.{})", field.name());

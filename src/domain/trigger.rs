@@ -9,9 +9,9 @@ use std::sync::Arc;
 
 pub use fact_type::typed;
 
-use super::path::{Lookup, Path, Presence};
+use super::path::{Path, Presence};
 use super::policy_set::PolicySet;
-use super::reading::Reading;
+use super::reading::{Found, Reading};
 use super::schema::quoted;
 use super::trace::{Event, Trace};
 use super::trigger_source::{FactOrigin, FactSource, TriggerSource, When};
@@ -247,10 +247,10 @@ fn ask(
     reading: &mut Reading<'_, '_>,
     mut trace: Option<&mut Trace>,
 ) -> Option<(String, String)> {
-    let mut judge = |text: Result<Cow<'_, str>, &'static str>, from: &dyn Fn() -> String| {
+    let mut judge = |text: Result<Cow<'_, str>, String>, from: &dyn Fn() -> String| {
         let verdict = match text {
             Ok(text) => judge_candidate(fact_source, &text),
-            Err(reason) => Err(reason.to_owned()),
+            Err(reason) => Err(reason),
         };
         match verdict {
             Ok(value) => Some((value, from())),
@@ -292,12 +292,12 @@ fn describe(path: &Path) -> String {
     path.text().trim_start_matches("$.").to_owned()
 }
 
-fn candidate(lookup: Lookup<'_>) -> Option<Result<Cow<'_, str>, &'static str>> {
-    match lookup {
-        Lookup::Absent => None,
-        Lookup::Text(text) => Some(Ok(text)),
-        Lookup::Mistyped(found) => Some(Err(found)),
-        Lookup::TooLarge => Some(Err("more than a path may visit")),
+fn candidate(found: Found<'_>) -> Option<Result<Cow<'_, str>, String>> {
+    match found {
+        Found::Absent => None,
+        Found::Text(text) => Some(Ok(text)),
+        Found::Mistyped(shape) => Some(Err(format!("found {shape}"))),
+        Found::TooLarge => Some(Err("found more than a path may visit".to_owned())),
     }
 }
 

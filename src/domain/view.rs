@@ -138,11 +138,12 @@ impl<'r> View<'r> {
 
     /// The fields that are gone, for a document that must not show them either.
     pub fn gone_fields(&self) -> Vec<FieldPath> {
-        let metadata = &self.run.metadata;
-        let mut fields: Vec<_> = keys_at(metadata.annotations(), &self.gone_annotations)
-            .map(|key| field_of(Place::Annotation, key))
-            .chain(keys_at(metadata.labels(), &self.gone_labels).map(|key| field_of(Place::Label, key)))
-            .collect();
+        let mut fields = Vec::new();
+        for place in [Place::Annotation, Place::Label] {
+            let entries = self.map(place).iter().enumerate();
+            let gone = entries.filter(|(position, (_, value))| self.left_at(place, *position, value).is_none());
+            fields.extend(gone.map(|(_, (key, _))| field_of(place, key)));
+        }
         // Lists from the end, so that the positions of what is still to go stay true.
         for (list, gone) in [
             ("finalizers", &self.gone_finalizers),
@@ -174,11 +175,4 @@ impl<'r> View<'r> {
             .iter()
             .any(|gone| !gone.as_slice().is_empty())
     }
-}
-
-fn keys_at<'r>(map: &'r StringMap<'r>, positions: &Positions) -> impl Iterator<Item = &'r str> {
-    map.iter()
-        .enumerate()
-        .filter(|(position, _)| positions.contains(*position))
-        .map(|(_, (key, _))| key)
 }

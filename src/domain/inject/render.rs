@@ -2,11 +2,10 @@
 
 use std::borrow::Cow;
 
-use crate::domain::path::Lookup;
 use crate::domain::policy::{RunPolicy, Variable};
-use crate::domain::reading::Reading;
+use crate::domain::reading::{Found, Reading};
 use crate::domain::schema::quoted;
-use crate::domain::template::{Reference, RenderError, RunField, Template};
+use crate::domain::template::{Reference, RunField, Template, Unrendered};
 use crate::domain::trigger::Facts;
 
 /// What a template came to.
@@ -42,8 +41,8 @@ impl<'s, 'f> Renderer<'s, 'f> {
         let rendered = template.render(|reference| self.resolve(reference, reading));
         match rendered {
             Ok(text) => Rendered::Text(text),
-            Err(RenderError::Absent(reference)) => Rendered::Missing(self.explain_absence(reference)),
-            Err(RenderError::TooLong) => Rendered::Missing("the value would be too long".to_owned()),
+            Err(Unrendered::Absent(reference)) => Rendered::Missing(self.explain_absence(reference)),
+            Err(Unrendered::TooLong) => Rendered::Missing("the value would be too long".to_owned()),
         }
     }
 
@@ -84,7 +83,7 @@ impl<'s, 'f> Renderer<'s, 'f> {
     fn explain_absence(&self, reference: &Reference) -> String {
         match reference {
             Reference::Trigger(fact) => format!("trigger.{fact} is absent"),
-            Reference::Run(field) => format!("run.{} is absent", field.word()),
+            Reference::Run(field) => format!("run.{} is absent", field.name()),
             Reference::Variable(name) => {
                 let read = self
                     .position(name)
@@ -102,10 +101,10 @@ impl<'s, 'f> Renderer<'s, 'f> {
 fn read(variable: &Variable, reading: &mut Reading<'_, '_>) -> Result<String, String> {
     let path = variable.path.text();
     let found = match reading.lookup(&variable.path) {
-        Lookup::Absent => Err(format!("absent: {path} leads to nothing")),
-        Lookup::Mistyped(kind) => Err(format!("absent: {path} leads to {kind}")),
-        Lookup::TooLarge => Err(format!("absent: {path} visits more than a path may")),
-        Lookup::Text(text) => match &variable.pattern {
+        Found::Absent => Err(format!("absent: {path} leads to nothing")),
+        Found::Mistyped(kind) => Err(format!("absent: {path} leads to {kind}")),
+        Found::TooLarge => Err(format!("absent: {path} visits more than a path may")),
+        Found::Text(text) => match &variable.pattern {
             None => Ok(text.into_owned()),
             Some(pattern) => match pattern.capture1(&text) {
                 Some(part) => Ok(part.to_owned()),
