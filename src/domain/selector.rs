@@ -1,7 +1,7 @@
 //! Label selectors: `matchLabels` and `matchExpressions`, with the meaning that Kubernetes gives them.
 
 use super::names::{LABEL_VALUE_SHAPE, QUALIFIED_NAME_SHAPE, is_label_value, is_qualified_name};
-use super::text_problem::quoted;
+use super::schema::quoted;
 
 /// How a [`Requirement`] compares a label with its values.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

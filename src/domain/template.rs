@@ -5,7 +5,9 @@
 use std::borrow::Cow;
 use std::fmt;
 
-use super::text_problem::{TextProblem, nearest, quoted};
+use super::schema::quoted;
+use super::suggest::nearest;
+use super::text_problem::TextProblem;
 use super::words::FactName;
 
 /// Most bytes of a template as written.
@@ -267,7 +269,7 @@ fn reference(start: usize, inside: &str, known_variables: &[&str]) -> Result<Ref
             known(name, name_range, "a field of the Run", &fields).map(Reference::Run)
         }
         _ => {
-            let help = match nearest(scope, SCOPES) {
+            let help = match nearest(scope, SCOPES.into_iter()) {
                 Some(scope) if !name.is_empty() => format!("write $({scope}.{name})"),
                 _ => format!("write $$({inside}) where a literal $({inside}) is meant"),
             };
@@ -402,11 +404,11 @@ mod tests {
             )],
         );
         check(
-            "$(vars.ap)",
+            "$(vars.teamname)",
             &[(
-                "ap",
-                "expected a variable of this policy (app, team-name), found \"ap\"",
-                Some("write app"),
+                "teamname",
+                "expected a variable of this policy (app, team-name), found \"teamname\"",
+                Some("write team-name"),
             )],
         );
         check(

@@ -3,7 +3,9 @@
 
 use std::ops::Range;
 
-use super::super::text_problem::{TextProblem, nearest, quoted};
+use super::super::schema::quoted;
+use super::super::suggest::nearest;
+use super::super::text_problem::TextProblem;
 
 /// Most bytes of a path.
 pub const MAX_LENGTH: usize = 1024;
@@ -216,7 +218,7 @@ impl Scanner<'_> {
                 range,
                 format!("expected a function ({}), found {}", FUNCTIONS.join(", "), quoted(name)),
             )
-            .with_optional_help(nearest(name, FUNCTIONS).map(|function| format!("write {function}"))));
+            .with_optional_help(nearest(name, FUNCTIONS.into_iter()).map(|function| format!("write {function}"))));
         }
         if self.count(Opening::Call) >= MAX_FUNCTION_DEPTH {
             return Err(TextProblem::new(

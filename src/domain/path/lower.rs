@@ -5,7 +5,8 @@ use jsonpath_rust::parser::errors::JsonPathError;
 use jsonpath_rust::parser::model;
 use jsonpath_rust::parser::parse_json_path;
 
-use super::super::text_problem::{TextProblem, quoted};
+use super::super::schema::quoted;
+use super::super::text_problem::TextProblem;
 use super::query::{Condition, Literal, Operand, Operator, Origin, Query, Segment, Selector, Singular, Slice, Step};
 
 /// Parses a text that the guards have passed.
