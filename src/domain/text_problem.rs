@@ -1,0 +1,90 @@
+//! What is wrong within one short text of a policy file, such as a JSONPath or a template, and where in it.
+
+use std::ops::Range;
+
+/// One mistake in a text, with the bytes that it concerns.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{message}")]
+pub struct TextProblem {
+    /// What was expected and what was found, in one line.
+    pub message: String,
+    /// The bytes of the text that are wrong; always within it and on character boundaries.
+    pub range: Range<usize>,
+    /// What to do about it.
+    pub help: Option<String>,
+}
+
+impl TextProblem {
+    /// A mistake at a place of a text.
+    pub fn new(range: Range<usize>, message: impl Into<String>) -> Self {
+        Self {
+            message: message.into(),
+            range,
+            help: None,
+        }
+    }
+
+    /// Adds what to do.
+    #[must_use]
+    pub fn with_help(mut self, help: impl Into<String>) -> Self {
+        self.help = Some(help.into());
+        self
+    }
+
+    /// Adds what to do where there is something to say.
+    #[must_use]
+    pub fn with_optional_help(mut self, help: Option<String>) -> Self {
+        self.help = help;
+        self
+    }
+}
+
+/// Shows a piece of the user's text in a message: quoted, escaped and cut, so that it stays one short line.
+pub fn quoted(piece: &str) -> String {
+    const SHOWN_CHARACTERS: usize = 60;
+    match piece.char_indices().nth(SHOWN_CHARACTERS) {
+        None => format!("{piece:?}"),
+        Some((end, _)) => format!("{:?}…", piece.get(..end).unwrap_or_default()),
+    }
+}
+
+/// The candidate that the word was probably meant to be.
+pub fn nearest<'c>(word: &str, candidates: impl IntoIterator<Item = &'c str>) -> Option<&'c str> {
+    // Names are short: two slips in a short word, or one in three letters, is as far as a typing error goes.
+    const MAX_SLIPS: usize = 2;
+    const MAX_WORD_BYTES: usize = 64;
+    if word.len() > MAX_WORD_BYTES {
+        return None;
+    }
+    let folded = word.to_lowercase();
+    candidates
+        .into_iter()
+        .map(|candidate| (strsim::osa_distance(&folded, &candidate.to_lowercase()), candidate))
+        .filter(|(slips, candidate)| *slips <= MAX_SLIPS.min(candidate.len() / 3))
+        .min_by_key(|(slips, _)| *slips)
+        .map(|(_, candidate)| candidate)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nearest_forgives_case_and_two_slips_and_no_more() {
+        let check = |word: &str, expected: Option<&str>| {
+            assert_eq!(nearest(word, ["sha", "eventId", "installation"]), expected, "{word}");
+        };
+        check("sah", Some("sha"));
+        check("eventid", Some("eventId"));
+        check("instalation", Some("installation"));
+        check("xyz", None);
+        check("", None);
+        check(&"a".repeat(10_000), None);
+    }
+
+    #[test]
+    fn quoted_stays_one_short_line() {
+        assert_eq!(quoted("a\nb"), r#""a\nb""#);
+        assert_eq!(quoted(&"é".repeat(1000)).chars().count(), 63);
+    }
+}
