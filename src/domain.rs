@@ -20,6 +20,7 @@ pub mod schema;
 pub mod selector;
 pub mod settings;
 pub mod source;
+pub mod suggest;
 pub mod template;
 pub mod text_problem;
 pub mod trace;
