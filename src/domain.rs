@@ -7,6 +7,7 @@ pub mod decision;
 pub mod definition;
 pub mod document;
 pub mod field_path;
+pub mod git_url;
 pub mod identity;
 pub mod integration;
 pub mod names;
