@@ -3,6 +3,7 @@
 //! Nothing here reads a file, a clock, the network or the environment; `tests/layering.rs` holds that.
 
 pub mod cause;
+pub mod compile;
 pub mod decision;
 pub mod definition;
 pub mod document;

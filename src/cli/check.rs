@@ -10,8 +10,8 @@ use super::Verdict;
 use super::output::{self, OutputFormat};
 use super::policy_args::PolicyArgs;
 use crate::diagnostics::{self, Record, Style};
+use crate::domain::compile::{Compilation, compile};
 use crate::domain::definition::{Definitions, Header};
-use crate::domain::policy_set::{Compilation, PolicySet};
 use crate::domain::source::{Problem, Severity};
 use crate::policy_file::SourceFiles;
 
@@ -40,11 +40,13 @@ pub(super) struct CheckArgs {
 pub(super) fn run(arguments: &CheckArgs) -> anyhow::Result<Verdict> {
     let (files, loaded) = arguments.policies.read(&arguments.paths)?;
     let counts = Counts::of(&loaded.definitions);
-    let Compilation { set, problems } = PolicySet::compile(loaded.definitions);
+    let Compilation { set, problems } = compile(loaded.definitions);
     let mut report = Report::new(loaded.problems, problems, &files);
     report.counts = counts;
     // A set that compiled from what could be read is not the set that was written.
-    report.digest = set.filter(|_| report.errors == 0).map(|set| set.digest().to_string());
+    report.digest = set
+        .filter(|_| report.errors == 0)
+        .map(|set| set.digest().as_str().to_owned());
     output::print(&match arguments.output {
         OutputFormat::Text => report.text(output::stdout_style()),
         OutputFormat::Json => report.json()?,

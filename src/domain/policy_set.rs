@@ -170,24 +170,3 @@ impl Iterator for Merge<'_> {
         Some(*first)
     }
 }
-
-/// STUB
-#[allow(missing_docs, missing_debug_implementations)]
-pub struct Compilation {
-    pub set: Option<PolicySet>,
-    pub problems: Vec<super::source::Problem>,
-}
-#[allow(missing_docs)]
-impl PolicySet {
-    pub fn compile(_d: super::definition::Definitions) -> Compilation {
-        Compilation {
-            set: None,
-            problems: Vec::new(),
-        }
-    }
-}
-impl std::fmt::Display for Digest {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(&self.0)
-    }
-}

@@ -460,7 +460,7 @@ mod tests {
             )],
         );
         check(
-            "$(vars.$(vars.app)) $(vars.ap)",
+            "$(vars.$(vars.app)) $(vars.teamname)",
             &[
                 (
                     "$(vars.$(vars.app))",
@@ -468,9 +468,9 @@ mod tests {
                     Some("put one after the other, or define a variable"),
                 ),
                 (
-                    "ap",
-                    "expected a variable of this policy (app, team-name), found \"ap\"",
-                    Some("write app"),
+                    "teamname",
+                    "expected a variable of this policy (app, team-name), found \"teamname\"",
+                    Some("write team-name"),
                 ),
             ],
         );
