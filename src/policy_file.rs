@@ -7,6 +7,7 @@ mod document;
 mod fields;
 mod inline;
 mod integration;
+mod keys;
 mod paths;
 pub(crate) mod problems;
 mod run_policy;

@@ -1,5 +1,7 @@
 //! `runstamp check` as a script sees it: exit codes, stdout and stderr.
 
+#![cfg(test)]
+
 use std::io::Read;
 use std::process::{Command, Output, Stdio};
 

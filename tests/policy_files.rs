@@ -2,6 +2,8 @@
 //!
 //! A new case is a new file; `UPDATE_GOLDENS=1 cargo test --test policy_files` writes its golden, for a person to read.
 
+#![cfg(test)]
+
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -132,7 +134,7 @@ fn pieces() -> impl Strategy<Value = String> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 2000, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn any_text_is_read_and_every_problem_of_it_can_be_shown(text in pieces()) {

@@ -26,7 +26,7 @@ impl<'a> Excerpt<'a> {
     /// The line that a span begins on; `None` if there is no such file or nothing in it.
     pub(super) fn around(span: Span, files: &'a SourceFiles) -> Option<Self> {
         let file = files.get(span)?;
-        let line = file.position(span.start).line;
+        let line = file.line_number(span.start);
         Some(Self {
             file,
             number: span.file,
@@ -56,7 +56,7 @@ impl<'a> Excerpt<'a> {
         if span.file != self.number {
             return false;
         }
-        let line = self.file.position(span.start).line;
+        let line = self.file.line_number(span.start);
         let first = self.first_line.min(line);
         let last = self.last_line.max(line);
         let is_short = |line| self.file.line(line).is_some_and(|(text, _)| !is_long(text));
@@ -78,7 +78,7 @@ impl<'a> Excerpt<'a> {
             let window = self.window(line, start);
             let offset = text.len();
             for (span, kind, label) in &self.marks {
-                if self.file.position(span.start).line == number {
+                if self.file.line_number(span.start) == number {
                     let range = window.range(*span, start, line);
                     let label = (!label.is_empty()).then(|| printable(label));
                     annotations.push(kind.span(offset + range.start..offset + range.end).label(label));

@@ -23,7 +23,7 @@ pub(super) fn settings(document: Document, problems: &mut Problems) -> Option<Se
             )
         });
         SettingsDefinition {
-            header: header.replaceable(fields),
+            header: document::replaceable(header, fields),
             identities: fields.map("identities", "identities and their user names", values::texts),
             replace: fields.texts("replace").unwrap_or_default(),
             controllers: fields.texts("controllers").unwrap_or_default(),

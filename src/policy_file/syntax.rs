@@ -83,6 +83,8 @@ fn is_about_tabs(kind: &ErrorKind) -> bool {
 fn words(kind: &ErrorKind) -> (String, Option<&'static str>) {
     const QUOTE: &str = "quote a value that holds a colon and a space, or begins with one of {[&*!|>%@";
     const INDENT: &str = "indent with the same number of spaces as the lines that it belongs with";
+    const COLON: &str =
+        "quote the value if the colon belongs to it; if it ends a key, look at the indentation and the line above";
     const COMMA: &str = "put a comma behind what stands before it, or quote a value that holds one of ,[]{}";
     let (message, help) = match kind {
         tabs if is_about_tabs(tabs) => ("YAML is not indented with tabs", Some("use spaces")),
@@ -104,7 +106,7 @@ fn words(kind: &ErrorKind) -> (String, Option<&'static str>) {
             "this line is indented neither like the one above nor as a part of it",
             Some(INDENT),
         ),
-        ErrorKind::MappingValueNotAllowed => ("a colon with a space behind it cannot stand here", Some(QUOTE)),
+        ErrorKind::MappingValueNotAllowed => ("a colon with a space behind it cannot stand here", Some(COLON)),
         ErrorKind::MappingKeyNotAllowed => ("a key cannot stand here", Some(INDENT)),
         ErrorKind::InvalidColonPlacement => (
             "a colon cannot stand here",
@@ -160,6 +162,21 @@ fn words(kind: &ErrorKind) -> (String, Option<&'static str>) {
             );
         }
         ErrorKind::CommentNotSeparated => ("a comment needs a space before its #", None),
+        ErrorKind::ExpectedDocumentStart => (
+            "expected the end of the document or of the file",
+            Some(
+                "begin another document with --- on a line of its own; look for a line that is not indented like the others",
+            ),
+        ),
+        ErrorKind::ExpectedNodeContent => ("expected a value", Some(QUOTE)),
+        ErrorKind::InvalidBlockScalarHeader => (
+            "a block of text begins on the line after its | or >",
+            Some("remove what stands behind it on this line"),
+        ),
+        ErrorKind::InvalidQuotedScalarHexEscape | ErrorKind::InvalidUnicodeEscape => (
+            "this escape has too few digits or stands for no character",
+            Some("use single quotes: in them a backslash is a backslash"),
+        ),
         ErrorKind::InvalidDocumentEnd => ("there is text after the end of the document", None),
         ErrorKind::UndeclaredTagHandle => (
             "a value begins with a YAML tag that nobody declares",

@@ -56,7 +56,7 @@ pub(super) fn read_documents(
         flow_nesting_limit: MOST_NESTING,
     };
     let mut parser = Parser::new_from_str_with_options(text, options);
-    let mut builder = Builder::new(file);
+    let mut builder = Builder::new();
     let mut syntax_errors = 0;
     loop {
         let (event, place) = match parser.next_event() {
