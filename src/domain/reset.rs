@@ -48,16 +48,21 @@ pub fn reset(
     }
 }
 
-/// A Child keeps its labels, finalizers and owner references, by which its PipelineRun finds it: only annotations go, each by its own `onChild`.
+/// The labels by which a PipelineRun finds its children stand under this prefix.
+const TEKTON_LABELS: &str = "tekton.dev/";
+
+/// A Child loses annotations and labels, each by its own `onChild`.
+///
+/// It keeps finalizers, owner references and Tekton's own labels whatever a policy says: by these its PipelineRun finds it, and would
+/// wait for it for ever.
 fn reset_child(view: &mut View<'_>, user: &User<'_>, set: &PolicySet) -> Reset {
     let mut reset = Reset::default();
-    for (position, (key, value)) in view.run().metadata.annotations().iter().enumerate() {
-        if let Some(state) = set.registry.state(Place::Annotation, key)
-            && state.on_child == OnChild::Remove
-            && !state.may_be_created_by(&user.name, value)
-        {
-            view.gone_annotations.insert(position);
-            reset.remove(FieldPath::annotation(key), RemovalReason::State, state);
+    for place in [Place::Annotation, Place::Label] {
+        for (position, key, state) in foreign_state(view.map(place), place, user, set) {
+            if state.on_child == OnChild::Remove && !(place == Place::Label && key.starts_with(TEKTON_LABELS)) {
+                view.take(place, position);
+                reset.remove(state.field(key), RemovalReason::State, state);
+            }
         }
     }
     reset
@@ -171,13 +176,13 @@ fn reset_owner_references(view: &mut View<'_>, reset: &mut Reset, set: &PolicySe
                     author: Author::Runstamp,
                 });
                 reset.notices.push(format!(
-                    "removed the controller reference to {} \"{}\", which was copied: this Run would be deleted with it",
+                    "removed the owner reference to {} \"{}\", which was copied: this Run would be deleted with its old owner",
                     reference.kind.escape_debug(),
                     reference.name.escape_debug()
                 ));
             }
             CopiedOwnerReferences::Warn => kept.push(format!(
-                "metadata.ownerReferences names {} \"{}\" as controller: this Run will be deleted with it",
+                "the owner reference to {} \"{}\" seems to be copied: this Run will be deleted with that owner",
                 reference.kind.escape_debug(),
                 reference.name.escape_debug()
             )),
