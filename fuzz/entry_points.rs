@@ -19,7 +19,7 @@ const DOCUMENT: &str = r#"{
 }"#;
 
 /// A JSONPath on the first line and, if there are more lines, a document on them.
-pub fn jsonpath(input: &[u8]) {
+pub(crate) fn jsonpath(input: &[u8]) {
     let Ok(input) = std::str::from_utf8(input) else { return };
     let (text, json) = input.split_once('\n').unwrap_or((input, DOCUMENT));
     let path = match Path::parse(text) {
@@ -40,7 +40,7 @@ pub fn jsonpath(input: &[u8]) {
 }
 
 /// The text of a template.
-pub fn template(input: &[u8]) {
+pub(crate) fn template(input: &[u8]) {
     let Ok(text) = std::str::from_utf8(input) else { return };
     let template = match Template::parse(text, &["app", "team-name"]) {
         Ok(template) => template,

@@ -9,7 +9,9 @@ use std::path::Path;
 mod entry_points;
 
 /// A target's name, which is also its folder, and its function.
-const TARGETS: [(&str, fn(&[u8])); 2] = [
+type Target = (&'static str, fn(&[u8]));
+
+const TARGETS: [Target; 2] = [
     ("jsonpath", entry_points::jsonpath),
     ("template", entry_points::template),
 ];
