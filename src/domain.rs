@@ -3,6 +3,7 @@
 //! Nothing here reads a file, a clock, the network or the environment; `tests/layering.rs` holds that.
 
 pub mod cause;
+pub mod compile;
 pub mod decision;
 pub mod definition;
 pub mod field_path;
@@ -19,6 +20,7 @@ pub mod schema;
 pub mod selector;
 pub mod settings;
 pub mod source;
+pub mod suggest;
 pub mod template;
 pub mod trace;
 pub mod trigger;

@@ -89,6 +89,7 @@ pub struct Metrics {
     policy_load_failures: Counter,
     policy_last_load_success: Gauge,
     certificate_expiry: Gauge,
+    certificate_load_failures: Counter,
     events_dropped: Counter,
     pub(super) policy_families: PolicyFamilies,
 }
@@ -140,6 +141,12 @@ impl Metrics {
             "When the serving certificate expires",
             certificate_expiry.clone(),
         );
+        let certificate_load_failures = Counter::default();
+        registry.register(
+            "certificate_load_failures",
+            "Certificates that could not be used",
+            certificate_load_failures.clone(),
+        );
         let events_dropped = Counter::default();
         registry.register(
             "events_dropped",
@@ -163,6 +170,7 @@ impl Metrics {
             policy_load_failures,
             policy_last_load_success,
             certificate_expiry,
+            certificate_load_failures,
             events_dropped,
             policy_families,
         }
@@ -222,6 +230,11 @@ impl Metrics {
     /// Says when the serving certificate expires, in seconds since 1970.
     pub fn set_certificate_expiry(&self, expiry: i64) {
         self.certificate_expiry.set(expiry);
+    }
+
+    /// Counts a certificate that could not be used.
+    pub fn count_certificate_load_failure(&self) {
+        self.certificate_load_failures.inc();
     }
 
     /// Counts a Kubernetes Event that could not be written.

@@ -1,0 +1,41 @@
+//! Where results and errors go, and in which form.
+
+use std::io::{self, ErrorKind, IsTerminal, Write};
+
+use clap::ValueEnum;
+
+use crate::diagnostics::Style;
+
+/// The form of results.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+pub(super) enum OutputFormat {
+    /// For people.
+    #[default]
+    Text,
+    /// For programs: one JSON object a line.
+    Json,
+}
+
+/// Colours if stdout is a terminal and `NO_COLOR` is absent or empty.
+pub(super) fn stdout_style() -> Style {
+    let refused = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+    if io::stdout().is_terminal() && !refused {
+        Style::Coloured
+    } else {
+        Style::Plain
+    }
+}
+
+/// Prints results; a reader that has seen enough and closed the pipe is no error.
+pub(super) fn print(text: &str) -> io::Result<()> {
+    let mut stdout = io::stdout().lock();
+    match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
+        Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
+        result => result,
+    }
+}
+
+/// Prints why a question could not be answered; there is nobody left to tell if that fails.
+pub(super) fn print_error(error: &anyhow::Error) {
+    let _ = writeln!(io::stderr().lock(), "error: {error:#}");
+}

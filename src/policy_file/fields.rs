@@ -1,0 +1,227 @@
+//! Takes mappings apart: known fields by name, each of the type it must have, and whatever else stands there reported.
+
+use super::problems::{Problems, quoted};
+use super::tree::{Kind, Node};
+use super::values::{self, Expected};
+use crate::domain::definition::{Mapping, Text};
+use crate::domain::source::{Located, Problem, Span};
+use crate::domain::suggest;
+
+/// The fields of one mapping; those that nobody asks for are unknown.
+pub(super) struct Fields<'p> {
+    owner: &'static str,
+    place: Span,
+    entries: Vec<(Text, Option<Node>)>,
+    asked: Vec<&'static str>,
+    problems: &'p mut Problems,
+}
+
+/// Reads a mapping with known fields; `owner` says what it is, with its article.
+///
+/// What `decode` does not ask for is reported afterwards, so that no reader can forget it.
+pub(super) fn fields<T>(
+    node: Node,
+    owner: &'static str,
+    problems: &mut Problems,
+    decode: impl FnOnce(&mut Fields<'_>) -> T,
+) -> Option<T> {
+    let Kind::Mapping(entries) = node.kind else {
+        problems.push(Expected::Fields(owner).but_found(&node));
+        return None;
+    };
+    let mut fields = Fields {
+        owner,
+        place: entries.first().map_or(node.span, |(key, _)| key.span),
+        entries: entries.into_iter().map(|(key, value)| (key, Some(value))).collect(),
+        asked: Vec::new(),
+        problems,
+    };
+    let decoded = decode(&mut fields);
+    fields.report_unknown();
+    Some(decoded)
+}
+
+impl Fields<'_> {
+    /// Where the mapping is said to stand when something is missing in it: its first key.
+    pub(super) fn place(&self) -> Span {
+        self.place
+    }
+
+    /// Whether a field is written, taken or not.
+    pub(super) fn has(&self, name: &str) -> bool {
+        self.entries.iter().any(|(key, _)| key.value == name)
+    }
+
+    /// Takes a field of any type.
+    pub(super) fn take(&mut self, name: &'static str) -> Option<Node> {
+        self.asked.push(name);
+        self.entries
+            .iter_mut()
+            .find(|(key, _)| key.value == name)
+            .and_then(|(_, value)| value.take())
+    }
+
+    /// Takes a field through a reader of its own.
+    pub(super) fn with<T>(
+        &mut self,
+        name: &'static str,
+        read: impl FnOnce(Node, &mut Problems) -> Option<T>,
+    ) -> Option<T> {
+        let node = self.take(name)?;
+        read(node, self.problems)
+    }
+
+    /// A mapping with known fields; absent and empty are the same.
+    pub(super) fn section<T: Default>(
+        &mut self,
+        name: &'static str,
+        owner: &'static str,
+        decode: impl FnOnce(&mut Fields<'_>) -> T,
+    ) -> T {
+        self.with(name, |node, problems| fields(node, owner, problems, decode))
+            .unwrap_or_default()
+    }
+
+    /// A field that must be there; reported where the mapping stands.
+    pub(super) fn required<T>(
+        &mut self,
+        name: &'static str,
+        read: impl FnOnce(Node, &mut Problems) -> Option<T>,
+    ) -> Option<T> {
+        if !self.has(name) {
+            self.asked.push(name);
+            let near = self.near_miss(name);
+            let message = format!("{} needs the field {}", self.owner, quoted(name));
+            let help = near.map(|near| format!("{} looks like it misspelt", quoted(&near)));
+            self.problems
+                .push(Problem::error(self.place, message).with_optional_help(help));
+            return None;
+        }
+        self.with(name, read)
+    }
+
+    /// A string.
+    pub(super) fn text(&mut self, name: &'static str) -> Option<Text> {
+        self.with(name, values::text)
+    }
+
+    /// A list of strings.
+    pub(super) fn texts(&mut self, name: &'static str) -> Option<Vec<Text>> {
+        self.with(name, values::texts)
+    }
+
+    /// `true` or `false`.
+    pub(super) fn boolean(&mut self, name: &'static str) -> Option<Located<bool>> {
+        self.with(name, values::boolean)
+    }
+
+    /// An integer.
+    pub(super) fn integer(&mut self, name: &'static str) -> Option<Located<i64>> {
+        self.with(name, values::integer)
+    }
+
+    /// An integer that counts something.
+    pub(super) fn count(&mut self, name: &'static str) -> Option<Located<u64>> {
+        let number = self.integer(name)?;
+        let Ok(count) = u64::try_from(number.value) else {
+            let message = format!("expected 0 or more, found {}", number.value);
+            self.problems.push(Problem::error(number.span, message));
+            return None;
+        };
+        Some(number.map(|_| count))
+    }
+
+    /// One of a closed list of words.
+    pub(super) fn word<T: Copy>(&mut self, name: &'static str, words: &[(&'static str, T)]) -> Option<Located<T>> {
+        self.with(name, |node, problems| values::word(node, words, problems))
+    }
+
+    /// A list of words of a closed list.
+    pub(super) fn words<T: Copy>(
+        &mut self,
+        name: &'static str,
+        words: &[(&'static str, T)],
+    ) -> Option<Vec<Located<T>>> {
+        self.with(name, |node, problems| {
+            values::list(node, "strings", problems, |item, problems| {
+                values::word(item, words, problems)
+            })
+        })
+    }
+
+    /// A list whose items have a reader of their own; absent and empty are the same.
+    pub(super) fn list<T>(
+        &mut self,
+        name: &'static str,
+        items: &'static str,
+        read: impl FnMut(Node, &mut Problems) -> Option<T>,
+    ) -> Vec<T> {
+        self.with(name, |node, problems| values::list(node, items, problems, read))
+            .unwrap_or_default()
+    }
+
+    /// A mapping with keys of the user's own; absent and empty are the same.
+    pub(super) fn map<T>(
+        &mut self,
+        name: &'static str,
+        entries: &'static str,
+        read: impl FnMut(Node, &mut Problems) -> Option<T>,
+    ) -> Mapping<T> {
+        self.with(name, |node, problems| values::map(node, entries, problems, read))
+            .unwrap_or_default()
+    }
+
+    /// Whether exactly one of several forms is written; reported if not.
+    pub(super) fn exactly_one_of(&mut self, forms: &[&'static str]) -> bool {
+        let written: Vec<&str> = forms.iter().copied().filter(|form| self.has(form)).collect();
+        let problem = match written.as_slice() {
+            [_] => return true,
+            [] => {
+                let message = format!("{} needs one of {}", self.owner, values::listed(forms.iter().copied()));
+                Problem::error(self.place, message)
+            }
+            several => {
+                let message = format!("{} takes one of {}", self.owner, several.join(" and "));
+                Problem::error(self.place, message).with_help("keep one of them; write the others separately")
+            }
+        };
+        self.problems.push(problem);
+        false
+    }
+
+    /// Reports a problem.
+    pub(super) fn report(&mut self, problem: Problem) {
+        self.problems.push(problem);
+    }
+
+    /// The unknown field that was probably meant to be `name`.
+    fn near_miss(&self, name: &str) -> Option<String> {
+        self.entries
+            .iter()
+            .filter(|(key, value)| value.is_some() && !self.asked.contains(&key.value.as_str()))
+            .find(|(key, _)| suggest::nearest(&key.value, std::iter::once(name)).is_some())
+            .map(|(key, _)| key.value.clone())
+    }
+
+    fn report_unknown(&mut self) {
+        for (key, value) in &self.entries {
+            if value.is_none() {
+                continue;
+            }
+            if self.problems.is_full() {
+                return self.problems.push(Problem::error(key.span, "unknown field"));
+            }
+            let message = format!("{} has no field {}", self.owner, quoted(&key.value));
+            let free = || self.asked.iter().copied().filter(|name| !self.has(name));
+            let help = match suggest::nearest(&key.value, free()) {
+                Some(near) => format!("did you mean {near}?"),
+                None => format!("it may have: {}", values::listed(free())),
+            };
+            self.problems.push(
+                Problem::error(key.span, message)
+                    .with_label("not known here")
+                    .with_help(help),
+            );
+        }
+    }
+}

@@ -1,0 +1,133 @@
+//! Finds and reads policy files: directories recursively, files by name.
+
+use std::collections::HashSet;
+use std::ffi::OsStr;
+use std::fs::{self, File};
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+
+use super::{LARGEST_FILE, PolicyText};
+
+/// Files of one set; more is a path that was not meant.
+const MOST_FILES: usize = 10_000;
+
+/// Directories within one another.
+const DEEPEST_DIRECTORY: usize = 32;
+
+const ENDINGS: [&str; 3] = ["yaml", "yml", "json"];
+
+/// Why policy files could not be read; nothing is said about what stands in them.
+#[derive(Debug, thiserror::Error)]
+#[error("{}", sentence(failures))]
+pub struct ReadError {
+    /// Every path that failed.
+    pub failures: Vec<Failure>,
+}
+
+/// A path that could not be read.
+#[derive(Debug, thiserror::Error)]
+#[error("failed to read {}: {source}", path.display())]
+pub struct Failure {
+    /// The path.
+    pub path: PathBuf,
+    /// Why.
+    pub source: io::Error,
+}
+
+fn sentence(failures: &[Failure]) -> String {
+    let sentences: Vec<String> = failures.iter().map(ToString::to_string).collect();
+    sentences.join("; ")
+}
+
+/// Reads every policy file at the paths, each file once, sorted within each directory.
+///
+/// A file named itself is read whatever its ending.
+pub(super) fn collect(paths: &[PathBuf]) -> Result<Vec<PolicyText>, ReadError> {
+    let mut search = Search::default();
+    for path in paths {
+        search.visit(path, 0);
+    }
+    if search.failures.is_empty() {
+        Ok(search.texts)
+    } else {
+        Err(ReadError {
+            failures: search.failures,
+        })
+    }
+}
+
+#[derive(Default)]
+struct Search {
+    texts: Vec<PolicyText>,
+    failures: Vec<Failure>,
+    /// Real paths already visited: a symbolic link can form a loop, and a path can be named twice.
+    visited: HashSet<PathBuf>,
+}
+
+impl Search {
+    fn visit(&mut self, path: &Path, depth: usize) {
+        if let Err(source) = self.try_visit(path, depth) {
+            self.failures.push(Failure {
+                path: path.to_owned(),
+                source,
+            });
+        }
+    }
+
+    fn try_visit(&mut self, path: &Path, depth: usize) -> io::Result<()> {
+        let metadata = fs::metadata(path)?;
+        if !self.visited.insert(fs::canonicalize(path)?) {
+            return Ok(());
+        }
+        if metadata.is_dir() {
+            return self.visit_directory(path, depth);
+        }
+        // In a directory, a pipe or a device is nobody's policy file, and reading it may never end.
+        if depth > 0 && !metadata.is_file() {
+            return Ok(());
+        }
+        if self.texts.len() == MOST_FILES {
+            return Err(io::Error::other(format!(
+                "there are more than {MOST_FILES} policy files"
+            )));
+        }
+        let mut content = Vec::new();
+        File::open(path)?
+            .take(LARGEST_FILE as u64 + 1)
+            .read_to_end(&mut content)?;
+        self.texts.push(PolicyText {
+            name: path.to_string_lossy().into_owned(),
+            content,
+            builtin: false,
+        });
+        Ok(())
+    }
+
+    fn visit_directory(&mut self, directory: &Path, depth: usize) -> io::Result<()> {
+        if depth == DEEPEST_DIRECTORY {
+            let message = format!("directories are nested more than {DEEPEST_DIRECTORY} levels deep");
+            return Err(io::Error::other(message));
+        }
+        let mut names = Vec::new();
+        for entry in fs::read_dir(directory)? {
+            names.push(entry?.file_name());
+        }
+        names.sort();
+        for name in names {
+            // ConfigMap mounts keep the real files in a directory that begins with two dots, and link to them.
+            if name.as_encoded_bytes().starts_with(b".") {
+                continue;
+            }
+            let path = directory.join(&name);
+            if has_known_ending(&path) || path.is_dir() {
+                self.visit(&path, depth + 1);
+            }
+        }
+        Ok(())
+    }
+}
+
+fn has_known_ending(path: &Path) -> bool {
+    let ending = path.extension().and_then(OsStr::to_str);
+    ending.is_some_and(|ending| ENDINGS.contains(&ending))
+}

@@ -1,0 +1,84 @@
+//! Walks `tests/policy_files`: `ok` reads without a problem, every file of `err` has its diagnostics beside it.
+//!
+//! A new case is a new file; `UPDATE_GOLDENS=1 cargo test --test policy_files` writes its golden, for a person to read.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use runstamp::diagnostics::{Style, render};
+use runstamp::policy_file::{Loaded, PolicyText, SourceFiles, read_paths, read_texts};
+
+/// The cases of a folder, in order: everything but goldens.
+fn cases(folder: &str) -> Vec<PathBuf> {
+    let mut cases: Vec<PathBuf> = fs::read_dir(Path::new("tests/policy_files").join(folder))
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| path.extension().is_some_and(|ending| ending != "txt"))
+        .collect();
+    cases.sort();
+    cases
+}
+
+fn read_case(path: &Path) -> (SourceFiles, Loaded) {
+    let name = path.file_name().unwrap().to_str().unwrap().to_owned();
+    read_texts([PolicyText {
+        name,
+        content: fs::read(path).unwrap(),
+        builtin: false,
+    }])
+}
+
+fn rendered(files: &SourceFiles, loaded: &Loaded) -> String {
+    let texts: Vec<String> = loaded
+        .problems
+        .iter()
+        .map(|problem| render(problem, files, Style::Plain))
+        .collect();
+    texts.join("\n")
+}
+
+/// Compares with the golden file, or writes it; says whether they agree.
+fn agrees_with_golden(path: &Path, found: &str) -> bool {
+    if std::env::var_os("UPDATE_GOLDENS").is_some() {
+        fs::write(path, found).unwrap();
+        return true;
+    }
+    let golden = fs::read_to_string(path).unwrap_or_default();
+    if golden != found {
+        eprintln!("--- {}: expected\n{golden}\n--- found\n{found}", path.display());
+    }
+    golden == found
+}
+
+#[test]
+fn files_of_ok_read_without_a_problem() {
+    let cases = cases("ok");
+    assert!(cases.len() >= 5);
+    for case in cases {
+        let (files, loaded) = read_case(&case);
+        assert_eq!(rendered(&files, &loaded), "", "{}", case.display());
+    }
+}
+
+#[test]
+fn files_of_err_have_the_diagnostics_beside_them() {
+    let cases = cases("err");
+    assert!(cases.len() >= 20);
+    let mut differing = Vec::new();
+    for case in cases {
+        let (files, loaded) = read_case(&case);
+        assert!(!loaded.problems.is_empty(), "{} has no problem", case.display());
+        if !agrees_with_golden(&case.with_extension("txt"), &rendered(&files, &loaded)) {
+            differing.push(case);
+        }
+    }
+    assert!(differing.is_empty(), "differing: {differing:?}");
+}
+
+#[test]
+fn ten_mistakes_in_several_files_are_reported_in_one_go() {
+    let (files, loaded) = read_paths(&["tests/policy_files/ten_mistakes".into()]).unwrap();
+    let golden = Path::new("tests/policy_files/ten_mistakes.txt");
+    assert!(agrees_with_golden(golden, &rendered(&files, &loaded)));
+    assert!(loaded.problems.len() >= 10);
+}
