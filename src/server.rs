@@ -86,7 +86,7 @@ impl Default for Drain {
 }
 
 /// Everything that the server needs.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Config {
     /// Address of the TLS port.
     pub listen: SocketAddr,
