@@ -2,9 +2,12 @@
 //!
 //! Data goes to stdout, errors to stderr. Exit codes: 0 fine, 1 what was examined is bad, 2 the question could not be answered.
 
+mod certs;
 mod check;
+mod completions;
 mod output;
 mod policy_args;
+mod serve;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -27,7 +30,10 @@ struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    Serve(serve::ServeArgs),
     Check(check::CheckArgs),
+    Certs(certs::CertsArgs),
+    Completions(completions::CompletionsArgs),
 }
 
 /// What a command found out.
@@ -50,7 +56,10 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         }
     };
     let outcome = match &arguments.command {
+        Command::Serve(arguments) => serve::run(arguments),
         Command::Check(arguments) => check::run(arguments),
+        Command::Certs(arguments) => certs::run(arguments),
+        Command::Completions(arguments) => completions::run(arguments),
     };
     match outcome {
         Ok(Verdict::Fine) => ExitCode::SUCCESS,

@@ -1,8 +1,14 @@
 //! Runstamp: an admission webhook for Tekton Runs.
 
 pub mod builtin;
+pub mod cert;
 pub mod cli;
 pub mod diagnostics;
 pub mod domain;
 pub mod policy_file;
 pub mod review;
+pub mod server;
+pub mod store;
+pub mod telemetry;
+pub mod tls;
+pub mod watch;

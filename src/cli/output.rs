@@ -36,6 +36,11 @@ pub(super) fn print(text: &str) -> anyhow::Result<()> {
     }
 }
 
+/// Prints diagnostics that stop a command, before the error that says so.
+pub(super) fn print_diagnostics(rendered: &str) {
+    let _ = writeln!(io::stderr().lock(), "{rendered}");
+}
+
 /// Prints why a question could not be answered; there is nobody left to tell if that fails.
 pub(super) fn print_error(error: &anyhow::Error) {
     let _ = writeln!(io::stderr().lock(), "error: {error:#}");

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 
 use crate::builtin;
-use crate::policy_file::{self, Loaded, ReadError, SourceFiles};
+use crate::policy_file::{self, Loaded, PolicyText, ReadError, SourceFiles};
 
 /// Which policies are loaded.
 #[derive(Debug, Clone, Default, Args)]
@@ -23,11 +23,20 @@ impl PolicyArgs {
     pub(super) fn read(&self, further: &[PathBuf]) -> Result<(SourceFiles, Loaded), ReadError> {
         let paths: Vec<PathBuf> = self.policies.iter().chain(further).cloned().collect();
         let texts = policy_file::collect_texts(&paths)?;
-        let builtin = if self.no_builtin {
+        Ok(policy_file::read_texts(self.embedded().into_iter().chain(texts)))
+    }
+
+    /// The built-in policies, unless they are not wanted.
+    pub(super) fn embedded(&self) -> Vec<PolicyText> {
+        if self.no_builtin {
             Vec::new()
         } else {
             builtin::policies()
-        };
-        Ok(policy_file::read_texts(builtin.into_iter().chain(texts)))
+        }
+    }
+
+    /// The files and directories of the flags.
+    pub(super) fn paths(&self) -> &[PathBuf] {
+        &self.policies
     }
 }

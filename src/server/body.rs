@@ -1,0 +1,178 @@
+//! Reading request bodies within their limits of size and time.
+
+use std::time::Duration;
+
+use axum::body::Body;
+use bytes::{Bytes, BytesMut};
+use http_body_util::BodyExt;
+use hyper::body::Body as _;
+
+use crate::telemetry::Rejection;
+
+/// How much memory is set aside on a client's word before anything has arrived.
+const MOST_ON_CREDIT: usize = 256 * 1024;
+
+/// How much of a refused body is read and thrown away, in multiples of the size limit.
+const DISCARD_FACTOR: usize = 4;
+
+/// How long a refused body is read at most.
+const DISCARD_TIME: Duration = Duration::from_secs(1);
+
+/// What a body may be.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct BodyLimits {
+    /// Largest size in bytes.
+    pub(super) bytes: usize,
+    /// Longest time from the first to the last byte.
+    pub(super) time: Duration,
+}
+
+/// Reads a body whole.
+pub(super) async fn read(body: &mut Body, limits: BodyLimits) -> Result<Bytes, Rejection> {
+    // What is announced as too large need not be looked at.
+    if body.size_hint().lower() > limits.bytes as u64 {
+        return Err(Rejection::TooLarge);
+    }
+    tokio::time::timeout(limits.time, collect(body, limits.bytes))
+        .await
+        .unwrap_or(Err(Rejection::TooSlow))
+}
+
+async fn collect(body: &mut Body, limit: usize) -> Result<Bytes, Rejection> {
+    let announced = usize::try_from(body.size_hint().lower()).unwrap_or(limit);
+    let Some(first) = next(body).await? else {
+        return Ok(Bytes::new());
+    };
+    if body.is_end_stream() && first.len() <= limit {
+        // The ordinary review arrives in one piece, which then need not be copied.
+        return Ok(first);
+    }
+    let mut whole = BytesMut::with_capacity(announced.min(MOST_ON_CREDIT).max(first.len()));
+    let mut piece = Some(first);
+    while let Some(bytes) = piece {
+        if whole.len().saturating_add(bytes.len()) > limit {
+            return Err(Rejection::TooLarge);
+        }
+        whole.extend_from_slice(&bytes);
+        piece = next(body).await?;
+    }
+    Ok(whole.freeze())
+}
+
+async fn next(body: &mut Body) -> Result<Option<Bytes>, Rejection> {
+    while let Some(frame) = body.frame().await {
+        match frame {
+            Ok(frame) => {
+                // Trailers are nobody's business here.
+                if let Ok(data) = frame.into_data() {
+                    return Ok(Some(data));
+                }
+            }
+            Err(_) => return Err(Rejection::CutOff),
+        }
+    }
+    Ok(None)
+}
+
+/// Reads a bounded part of a refused body and throws it away. A connection that is closed while the client still
+/// writes is reset, and the reset can overtake the answer.
+pub(super) async fn discard(body: &mut Body, limits: BodyLimits) {
+    let most = limits.bytes.saturating_mul(DISCARD_FACTOR);
+    let reading = async {
+        let mut seen = 0_usize;
+        while let Ok(Some(bytes)) = next(body).await {
+            seen = seen.saturating_add(bytes.len());
+            if seen > most {
+                return;
+            }
+        }
+    };
+    // Whether it came to its end does not change the answer.
+    let _ = tokio::time::timeout(DISCARD_TIME.min(limits.time), reading).await;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::VecDeque;
+    use std::pin::Pin;
+    use std::task::{Context, Poll};
+
+    use hyper::body::Frame;
+
+    const LIMITS: BodyLimits = BodyLimits {
+        bytes: 10,
+        time: Duration::from_secs(5),
+    };
+
+    /// A body in pieces, whose size nobody announces; `broken` is an error, `stuck` never ends.
+    struct Pieces(VecDeque<&'static str>);
+
+    impl hyper::body::Body for Pieces {
+        type Data = Bytes;
+        type Error = std::io::Error;
+
+        fn poll_frame(
+            mut self: Pin<&mut Self>,
+            _: &mut Context<'_>,
+        ) -> Poll<Option<Result<Frame<Bytes>, std::io::Error>>> {
+            if self.0.front() == Some(&"stuck") {
+                return Poll::Pending;
+            }
+            match self.0.pop_front() {
+                None => Poll::Ready(None),
+                Some("broken") => Poll::Ready(Some(Err(std::io::Error::other("reset")))),
+                Some(piece) => Poll::Ready(Some(Ok(Frame::data(Bytes::from_static(piece.as_bytes()))))),
+            }
+        }
+    }
+
+    fn pieces(pieces: &[&'static str]) -> Body {
+        Body::new(Pieces(pieces.iter().copied().collect()))
+    }
+
+    #[track_caller]
+    fn check(mut body: Body, expected: Result<&'static str, Rejection>) {
+        // Paused: a body that is stuck costs no time.
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .start_paused(true)
+            .build()
+            .unwrap();
+        let read = runtime.block_on(read(&mut body, LIMITS));
+        assert_eq!(read, expected.map(|text| Bytes::from_static(text.as_bytes())));
+    }
+
+    #[test]
+    fn bodies_within_the_limit_are_whole() {
+        check(Body::empty(), Ok(""));
+        check(Body::from("0123456789"), Ok("0123456789"));
+        check(pieces(&["01", "", "23456789"]), Ok("0123456789"));
+    }
+
+    #[test]
+    fn one_byte_more_is_too_large() {
+        check(Body::from("0123456789A"), Err(Rejection::TooLarge));
+        check(pieces(&["0123456789", "A"]), Err(Rejection::TooLarge));
+        check(pieces(&["0123456789A"]), Err(Rejection::TooLarge));
+    }
+
+    #[test]
+    fn a_body_that_breaks_off_is_cut_off() {
+        check(pieces(&["01", "broken"]), Err(Rejection::CutOff));
+    }
+
+    #[test]
+    fn a_body_that_never_ends_is_too_slow() {
+        check(pieces(&["stuck"]), Err(Rejection::TooSlow));
+        check(pieces(&["01", "stuck"]), Err(Rejection::TooSlow));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn discarding_ends_whatever_comes() {
+        for body in [pieces(&["stuck"]), pieces(&["broken"]), pieces(&["0123456789"; 1_000])] {
+            let mut body = body;
+            discard(&mut body, LIMITS).await;
+        }
+    }
+}

@@ -1,0 +1,225 @@
+//! Connections: accepting them, TLS handshakes, HTTP/1.1, and letting them end without losing a request.
+//!
+//! Written by hand on hyper, since a drain must also finish handshakes that have begun: whoever is in the middle of
+//! one is about to send a request.
+
+use std::convert::Infallible;
+use std::net::SocketAddr;
+use std::pin::pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::Body;
+use axum::http::{HeaderValue, header};
+use hyper::body::Incoming;
+use hyper::rt::{Read, Write};
+use hyper::server::conn::http1;
+use hyper::service::Service;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::service::TowerToHyperService;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{mpsc, watch};
+use tokio_rustls::TlsAcceptor;
+
+use crate::telemetry::{Metrics, Rejection};
+
+/// A handshake takes milliseconds; whoever takes this long never meant it.
+const HANDSHAKE_TIME: Duration = Duration::from_secs(10);
+
+/// How long a connection may rest between requests. The API server gives up idle connections after 90 seconds: closing
+/// first could meet a request that is on its way.
+const IDLE_TIME: Duration = Duration::from_secs(180);
+
+/// Ordinary requests have a few hundred bytes of header.
+const MAX_HEADER_BYTES: usize = 64 * 1024;
+
+/// How long a connection on which nothing was ever asked is kept for its first request when the server closes.
+const FIRST_REQUEST_GRACE: Duration = Duration::from_secs(1);
+
+/// Pause after the system could not accept a connection, as when file descriptors have run out.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// Least time between two warnings about clients that refuse our certificate.
+const WARNING_INTERVAL_SECONDS: u64 = 10;
+
+/// How far a drain has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Phase {
+    /// Everything is served.
+    Serving,
+    /// Everything is served, and each answer asks the client to go elsewhere.
+    Draining,
+    /// Nothing new is accepted; what is under way is finished.
+    Closing,
+    /// What is still under way is dropped.
+    Gone,
+}
+
+/// Waits until a drain has come this far; a sender that is gone means the very end.
+async fn reached(phase: &mut watch::Receiver<Phase>, wanted: Phase) {
+    let _ = phase.wait_for(|phase| *phase >= wanted).await;
+}
+
+/// One port: its protocol and what it serves.
+pub(super) struct Port {
+    pub(super) listener: TcpListener,
+    pub(super) tls: Option<TlsAcceptor>,
+    pub(super) router: Router,
+    pub(super) metrics: Arc<Metrics>,
+}
+
+impl Port {
+    /// Accepts connections until the phase is `Closing`, and returns when all of them have ended.
+    pub(super) async fn serve(self, mut phase: watch::Receiver<Phase>) {
+        let Self {
+            listener,
+            tls,
+            router,
+            metrics,
+        } = self;
+        let endpoint = Arc::new(Endpoint {
+            tls,
+            router,
+            metrics,
+            last_warning: AtomicU64::new(0),
+            started: tokio::time::Instant::now(),
+        });
+        // Every connection holds a sender; the receiver learns when the last is gone.
+        let (alive, mut all_gone) = mpsc::channel::<Infallible>(1);
+        loop {
+            // Accepting comes first, so that whoever the system has already greeted is not turned away.
+            let accepted = tokio::select! {
+                biased;
+                accepted = listener.accept() => accepted,
+                () = reached(&mut phase, Phase::Closing) => break,
+            };
+            match accepted {
+                Ok((stream, peer)) => {
+                    let endpoint = Arc::clone(&endpoint);
+                    let (phase, alive) = (phase.clone(), alive.clone());
+                    tokio::spawn(async move {
+                        let _alive = alive;
+                        let mut end = phase.clone();
+                        tokio::select! {
+                            biased;
+                            () = reached(&mut end, Phase::Gone) => {}
+                            () = endpoint.serve(stream, peer, phase) => {}
+                        }
+                    });
+                }
+                Err(error) if is_about_one_connection(&error) => {}
+                Err(error) => {
+                    tracing::warn!(%error, "failed to accept a connection");
+                    tokio::time::sleep(ACCEPT_PAUSE).await;
+                }
+            }
+        }
+        drop((listener, alive));
+        let _ = all_gone.recv().await;
+    }
+}
+
+fn is_about_one_connection(error: &std::io::Error) -> bool {
+    use std::io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset};
+    matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset)
+}
+
+/// What every connection of a port shares.
+struct Endpoint {
+    tls: Option<TlsAcceptor>,
+    router: Router,
+    metrics: Arc<Metrics>,
+    last_warning: AtomicU64,
+    started: tokio::time::Instant,
+}
+
+impl Endpoint {
+    async fn serve(&self, stream: TcpStream, peer: SocketAddr, phase: watch::Receiver<Phase>) {
+        // Answers are single writes; waiting to fill a packet would only add latency. A socket that refuses is slower.
+        let _ = stream.set_nodelay(true);
+        let Some(tls) = &self.tls else {
+            return self.speak_http(TokioIo::new(stream), phase).await;
+        };
+        match tokio::time::timeout(HANDSHAKE_TIME, tls.accept(stream)).await {
+            Ok(Ok(stream)) => self.speak_http(TokioIo::new(stream), phase).await,
+            Ok(Err(error)) => self.report_handshake(peer, &error),
+            Err(_) => {
+                self.metrics.count_rejection(Rejection::Handshake);
+                tracing::debug!(%peer, "TLS handshake took too long");
+            }
+        }
+    }
+
+    async fn speak_http<I: Read + Write + Unpin>(&self, io: I, mut phase: watch::Receiver<Phase>) {
+        let asked = AtomicBool::new(false);
+        let service = TowerToHyperService::new(self.router.clone());
+        let drain = phase.clone();
+        let service = hyper::service::service_fn(|request: hyper::Request<Incoming>| {
+            asked.store(true, Ordering::Relaxed);
+            let answer = service.call(request.map(Body::new));
+            let drain = &drain;
+            async move {
+                let mut response = answer.await?;
+                if *drain.borrow() > Phase::Serving {
+                    let close = HeaderValue::from_static("close");
+                    response.headers_mut().insert(header::CONNECTION, close);
+                }
+                Ok::<_, Infallible>(response)
+            }
+        });
+        let connection = http1::Builder::new()
+            .timer(TokioTimer::new())
+            .header_read_timeout(IDLE_TIME)
+            .max_header_size(MAX_HEADER_BYTES)
+            .serve_connection(io, service);
+        let mut connection = pin!(connection);
+        let ended = tokio::select! {
+            biased;
+            ended = connection.as_mut() => ended,
+            () = reached(&mut phase, Phase::Closing) => {
+                connection.as_mut().graceful_shutdown();
+                // That ends idle connections at once, but not those that have yet to see their first request.
+                let first = tokio::time::timeout(FIRST_REQUEST_GRACE, connection.as_mut()).await;
+                match first {
+                    Ok(ended) => ended,
+                    Err(_) if asked.load(Ordering::Relaxed) => connection.await,
+                    Err(_) => Ok(()),
+                }
+            }
+        };
+        if let Err(error) = ended {
+            tracing::debug!(%error, "connection ended early");
+        }
+    }
+
+    fn report_handshake(&self, peer: SocketAddr, error: &std::io::Error) {
+        self.metrics.count_rejection(Rejection::Handshake);
+        let alert = error
+            .get_ref()
+            .and_then(|inner| inner.downcast_ref::<rustls::Error>())
+            .filter(|inner| matches!(inner, rustls::Error::AlertReceived(_)));
+        // Port scans and TCP probes are noise. A client that refuses our certificate is an outage in the making, most
+        // often a caBundle that does not fit, and each of its calls fails: said, but not once a call.
+        let Some(alert) = alert else {
+            tracing::debug!(%peer, %error, "TLS handshake failed");
+            return;
+        };
+        let now = self.started.elapsed().as_secs() + WARNING_INTERVAL_SECONDS;
+        let last = self.last_warning.load(Ordering::Relaxed);
+        let due = now >= last + WARNING_INTERVAL_SECONDS;
+        if due
+            && self
+                .last_warning
+                .compare_exchange(last, now, Ordering::Relaxed, Ordering::Relaxed)
+                .is_ok()
+        {
+            tracing::warn!(
+                %peer,
+                error = %alert,
+                "a client broke off the TLS handshake: does its CA (caBundle) fit the serving certificate"
+            );
+        }
+    }
+}

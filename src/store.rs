@@ -1,0 +1,336 @@
+//! The policy set that decides, and the last good one for as long as the files hold a mistake.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use arc_swap::{ArcSwap, Guard};
+use sha2::{Digest as _, Sha256};
+
+use crate::diagnostics::{self, Style};
+use crate::domain::compile::compile;
+use crate::domain::policy_set::PolicySet;
+use crate::domain::source::{Problem, Severity};
+use crate::policy_file::{self, PolicyText, ReadError, SourceFiles};
+use crate::telemetry::{Metrics, PolicyMeters};
+
+/// How many mistakes are told in one place; the rest is counted. `runstamp check` shows them all.
+const MOST_MISTAKES: usize = 20;
+
+/// A policy set, with the metrics handles that its decisions need.
+#[derive(Debug)]
+pub struct LivePolicies {
+    /// The set.
+    pub set: PolicySet,
+    /// Its handles.
+    pub meters: PolicyMeters,
+}
+
+/// Why policy files cannot be used.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum LoadError {
+    /// A path cannot be read.
+    #[error(transparent)]
+    Unreadable(#[from] ReadError),
+    /// The files hold mistakes.
+    #[error("{}", summary(mistakes))]
+    Refused {
+        /// One line each, `file:line:column: error: message`.
+        mistakes: Vec<String>,
+        /// The same for people, with the lines they stand in.
+        rendered: String,
+    },
+}
+
+/// The mistakes on one line, the first ones in full.
+fn summary(mistakes: &[String]) -> String {
+    let mut text = mistakes
+        .iter()
+        .take(MOST_MISTAKES)
+        .cloned()
+        .collect::<Vec<_>>()
+        .join("; ");
+    let beyond = mistakes.len().saturating_sub(MOST_MISTAKES);
+    if beyond > 0 {
+        text.push_str(&format!("; and {beyond} more"));
+    }
+    text
+}
+
+/// What `/readyz` and `runstamp status` tell about the policies.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PolicyStatus {
+    /// Digest of the set that decides.
+    pub digest: String,
+    /// When it was loaded, in seconds since 1970.
+    pub loaded_at: i64,
+    /// Why the files as they are now do not decide; `None` while they do.
+    pub stale: Option<String>,
+}
+
+/// What became of policy files that were offered.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Offered {
+    /// They are the same as before.
+    Unchanged,
+    /// They mean the same as what decides already: other comments, or a mistake taken back.
+    Same,
+    /// They decide from now on.
+    Live,
+    /// They hold a mistake, and the last good set goes on.
+    Refused(LoadError),
+}
+
+/// The current policy set: read by every request without waiting, replaced as a whole.
+#[derive(Debug)]
+pub struct PolicyStore {
+    live: ArcSwap<LivePolicies>,
+    state: Mutex<State>,
+    metrics: Arc<Metrics>,
+}
+
+/// What only loading looks at.
+#[derive(Debug)]
+struct State {
+    status: PolicyStatus,
+    /// Of the texts that were offered last, good or bad; `None` where they could not be read.
+    fingerprint: Option<[u8; 32]>,
+}
+
+impl PolicyStore {
+    /// Starts with these policy files; `now` in seconds since 1970.
+    ///
+    /// # Errors
+    /// When they hold a mistake.
+    pub fn open(texts: Vec<PolicyText>, metrics: Arc<Metrics>, now: i64) -> Result<Self, LoadError> {
+        let fingerprint = fingerprint(&texts);
+        let set = load(texts).inspect_err(|_| metrics.count_policy_load_failure())?;
+        let digest = set.digest().as_str().to_owned();
+        metrics.set_policy_set(&digest);
+        metrics.set_policy_load_success(now);
+        let meters = PolicyMeters::new(&metrics, &set);
+        Ok(Self {
+            live: ArcSwap::from_pointee(LivePolicies { set, meters }),
+            state: Mutex::new(State {
+                status: PolicyStatus {
+                    digest,
+                    loaded_at: now,
+                    stale: None,
+                },
+                fingerprint: Some(fingerprint),
+            }),
+            metrics,
+        })
+    }
+
+    /// The set that decides now; a request holds on to it from beginning to end.
+    pub fn live(&self) -> Guard<Arc<LivePolicies>> {
+        self.live.load()
+    }
+
+    /// What is known about it.
+    pub fn status(&self) -> PolicyStatus {
+        self.lock().status.clone()
+    }
+
+    /// Takes policy files as they are now, or the reason why they cannot be read; `now` in seconds since 1970.
+    ///
+    /// A mistake leaves the last good set in charge.
+    pub fn offer(&self, texts: Result<Vec<PolicyText>, ReadError>, now: i64) -> Offered {
+        // Held throughout, so that of two offers the later one wins. Requests never wait for it.
+        let mut state = self.lock();
+        let texts = match texts {
+            Ok(texts) => texts,
+            Err(error) => {
+                state.fingerprint = None;
+                return self.refuse(&mut state, error.into());
+            }
+        };
+        let fingerprint = fingerprint(&texts);
+        if state.fingerprint == Some(fingerprint) {
+            return Offered::Unchanged;
+        }
+        state.fingerprint = Some(fingerprint);
+        let set = match load(texts) {
+            Ok(set) => set,
+            Err(error) => return self.refuse(&mut state, error),
+        };
+        self.metrics.set_policy_load_success(now);
+        state.status.stale = None;
+        if set.digest().as_str() == state.status.digest {
+            return Offered::Same;
+        }
+        state.status.digest = set.digest().as_str().to_owned();
+        state.status.loaded_at = now;
+        self.metrics.set_policy_set(&state.status.digest);
+        let meters = PolicyMeters::new(&self.metrics, &set);
+        self.live.store(Arc::new(LivePolicies { set, meters }));
+        Offered::Live
+    }
+
+    fn refuse(&self, state: &mut State, error: LoadError) -> Offered {
+        let reason = error.to_string();
+        if state.status.stale.as_ref() == Some(&reason) {
+            // A directory that is still missing is no second failure.
+            return Offered::Unchanged;
+        }
+        self.metrics.count_policy_load_failure();
+        state.status.stale = Some(reason);
+        Offered::Refused(error)
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, State> {
+        // The state is written field by field without anything that could panic in between.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Reads and compiles policy files.
+///
+/// # Errors
+/// When they hold a mistake; warnings are logged.
+pub fn load(texts: Vec<PolicyText>) -> Result<PolicySet, LoadError> {
+    let (files, loaded) = policy_file::read_texts(texts);
+    let compiled = compile(loaded.definitions);
+    let mut problems = loaded.problems;
+    problems.extend(compiled.problems);
+    problems.sort_by_key(|problem| problem.span);
+    let (errors, warnings): (Vec<_>, Vec<_>) = problems
+        .into_iter()
+        .partition(|problem| problem.severity == Severity::Error);
+    match compiled.set {
+        Some(set) if errors.is_empty() => {
+            for warning in warnings.iter().take(MOST_MISTAKES) {
+                tracing::warn!("{}", diagnostics::one_line(warning, &files));
+            }
+            Ok(set)
+        }
+        _ => Err(refused(&errors, &files)),
+    }
+}
+
+fn refused(errors: &[Problem], files: &SourceFiles) -> LoadError {
+    LoadError::Refused {
+        mistakes: errors.iter().map(|error| diagnostics::one_line(error, files)).collect(),
+        rendered: errors
+            .iter()
+            .map(|error| diagnostics::render(error, files, Style::Plain))
+            .collect::<Vec<_>>()
+            .join("\n"),
+    }
+}
+
+/// Tells texts apart without keeping them.
+fn fingerprint(texts: &[PolicyText]) -> [u8; 32] {
+    let mut hash = Sha256::new();
+    for text in texts {
+        // With their lengths, so that what moves from one file to the next is seen.
+        for part in [text.name.as_bytes(), &text.content] {
+            hash.update((part.len() as u64).to_le_bytes());
+            hash.update(part);
+        }
+    }
+    hash.finalize().into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const GOOD: &str = "apiVersion: runstamp.dev/v1alpha1\nkind: RunPolicy\nmetadata: {name: good}\nspec: {}\n";
+    const BETTER: &str = "apiVersion: runstamp.dev/v1alpha1\nkind: RunPolicy\nmetadata: {name: better}\nspec: {}\n";
+    const BAD: &str = "apiVersion: runstamp.dev/v1alpha1\nkind: RunPolicy\nmetadata: {name: bad}\nspec: {sepc: 1}\n";
+
+    fn texts(content: &str) -> Vec<PolicyText> {
+        vec![PolicyText {
+            name: "a.yaml".to_owned(),
+            content: content.as_bytes().to_vec(),
+            builtin: false,
+        }]
+    }
+
+    fn missing() -> ReadError {
+        policy_file::collect_texts(&["/nonexistent/policies".into()]).expect_err("no such directory")
+    }
+
+    fn open(content: &str) -> PolicyStore {
+        PolicyStore::open(texts(content), Arc::new(Metrics::new()), 1).expect("a good set")
+    }
+
+    /// Offers the texts one after the other, and checks each outcome and whether the files are stale afterwards.
+    #[track_caller]
+    fn check(steps: &[(Option<&str>, &str, bool)]) {
+        let store = open(GOOD);
+        for (number, (content, expected, stale)) in steps.iter().enumerate() {
+            let offered = store.offer(content.map(texts).ok_or_else(missing), 2);
+            let word = match offered {
+                Offered::Unchanged => "unchanged",
+                Offered::Same => "same",
+                Offered::Live => "live",
+                Offered::Refused(_) => "refused",
+            };
+            assert_eq!(
+                (word, store.status().stale.is_some()),
+                (*expected, *stale),
+                "step {number}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_mistake_keeps_the_last_good_set_until_it_is_mended() {
+        check(&[
+            (Some(GOOD), "unchanged", false),
+            (Some(BAD), "refused", true),
+            (Some(BAD), "unchanged", true),
+            (Some(GOOD), "same", false),
+            (Some(BETTER), "live", false),
+        ]);
+    }
+
+    #[test]
+    fn files_that_vanish_keep_the_last_good_set() {
+        check(&[
+            (None, "refused", true),
+            (None, "unchanged", true),
+            (Some(GOOD), "same", false),
+        ]);
+    }
+
+    #[test]
+    fn a_mistake_changes_neither_digest_nor_time() {
+        let store = open(GOOD);
+        let before = store.status();
+        store.offer(Ok(texts(BAD)), 2);
+        let after = store.status();
+        assert_eq!((&after.digest, after.loaded_at), (&before.digest, before.loaded_at));
+        let stale = after.stale.expect("a mistake");
+        assert!(stale.starts_with("a.yaml:4:"), "{stale}");
+        assert_eq!(store.live().set.digest().as_str(), before.digest);
+    }
+
+    #[test]
+    fn a_request_keeps_the_set_it_began_with() {
+        let store = open(GOOD);
+        let held = store.live();
+        store.offer(Ok(texts(BETTER)), 2);
+        assert_ne!(held.set.digest(), store.live().set.digest());
+    }
+
+    #[test]
+    fn a_bad_set_does_not_open() {
+        let error = PolicyStore::open(texts(BAD), Arc::new(Metrics::new()), 1).expect_err("a mistake");
+        let LoadError::Refused { mistakes, rendered } = error else {
+            panic!("{error}")
+        };
+        assert_eq!(mistakes.len(), 1, "{mistakes:?}");
+        assert!(rendered.contains("sepc"), "{rendered}");
+    }
+
+    #[test]
+    fn long_lists_of_mistakes_are_cut() {
+        let mistakes: Vec<String> = (0..25).map(|number| number.to_string()).collect();
+        assert!(summary(&mistakes).ends_with("; 19; and 5 more"));
+        assert_eq!(summary(&mistakes[..2]), "0; 1");
+    }
+}

@@ -1,0 +1,133 @@
+//! Log lines about decisions: one for each refusal and for each Run that something was removed from; the rest at debug.
+//!
+//! Values are never logged, only fields and the causes' own words, which repeat no secret.
+
+use std::fmt::Display;
+use std::time::Duration;
+
+use crate::domain::decision::Verdict;
+use crate::review::{Reply, Webhook};
+
+/// Longest list in a log line; a Run can carry thousands of keys.
+const MOST_ITEMS: usize = 20;
+
+/// Logs what was decided about one request.
+pub fn log_reply(webhook: Webhook, reply: &Reply<'_>, took: Duration) {
+    let subject = &reply.subject;
+    let (uid, namespace, name) = (&*subject.uid, &*subject.namespace, &*subject.name);
+    let kind = subject.kind.map_or("other", |kind| kind.word());
+    let lineage = reply.decision.lineage.map_or("none", |lineage| lineage.word());
+    let path = match webhook {
+        Webhook::Mutate => "/mutate",
+        Webhook::Validate => "/validate",
+    };
+    match &reply.decision.verdict {
+        Verdict::Refused => {
+            let causes = joined(
+                reply
+                    .decision
+                    .causes()
+                    .map(|violation| format!("{}: {}", violation.cause.field, violation.cause.message)),
+            );
+            tracing::info!(
+                uid,
+                kind,
+                namespace,
+                name,
+                lineage,
+                user = &*subject.user,
+                path,
+                causes,
+                "refused"
+            );
+        }
+        Verdict::Unreadable(reason) => {
+            tracing::info!(
+                uid,
+                kind,
+                namespace,
+                name,
+                user = &*subject.user,
+                path,
+                reason,
+                "refused, unreadable"
+            );
+        }
+        Verdict::Allowed => {}
+    }
+    if !reply.decision.removed.is_empty() {
+        let fields = joined(reply.decision.removed.iter().map(|removed| &removed.field));
+        let count = reply.decision.removed.len();
+        tracing::info!(uid, kind, namespace, name, lineage, path, count, fields, "removed");
+    }
+    if reply.decision.state_updates.iter().any(|update| !update.by_writer) {
+        let others = reply.decision.state_updates.iter().filter(|update| !update.by_writer);
+        let fields = joined(others.map(|update| &update.field));
+        tracing::info!(
+            uid,
+            kind,
+            namespace,
+            name,
+            user = &*subject.user,
+            path,
+            fields,
+            "state updated by others"
+        );
+    }
+    tracing::debug!(
+        uid,
+        kind,
+        namespace,
+        name,
+        lineage,
+        path,
+        operation = subject.operation,
+        dry_run = subject.dry_run,
+        outcome = reply.outcome,
+        unjudged = reply.decision.unjudged,
+        injected = reply.decision.injected.len(),
+        skipped = reply.decision.skipped.len(),
+        took_us = u64::try_from(took.as_micros()).unwrap_or(u64::MAX),
+        "decided"
+    );
+}
+
+/// The first items, separated by `; `, and how many more there are.
+fn joined<T: Display>(items: impl Iterator<Item = T>) -> String {
+    use std::fmt::Write;
+    let mut text = String::new();
+    let mut beyond = 0_usize;
+    for (position, item) in items.enumerate() {
+        if position >= MOST_ITEMS {
+            beyond += 1;
+            continue;
+        }
+        let separator = if position == 0 { "" } else { "; " };
+        // Writing to a string does not fail.
+        let _ = write!(text, "{separator}{item}");
+    }
+    if beyond > 0 {
+        let _ = write!(text, "; and {beyond} more");
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn long_lists_are_cut() {
+        #[track_caller]
+        fn check(count: usize, expected_end: &str) {
+            let text = joined(0..count);
+            assert!(text.ends_with(expected_end), "{text}");
+            assert!(text.len() < 200, "{text}");
+        }
+        check(1, "0");
+        check(20, "; 19");
+        check(21, "; 19; and 1 more");
+        check(100_000, "; 19; and 99980 more");
+        assert_eq!(joined(std::iter::empty::<u8>()), "");
+    }
+}
