@@ -8,9 +8,12 @@ use super::integration::StateKey;
 use super::policy_set::PolicySet;
 use super::provenance::Provenance;
 use super::request::User;
-use super::run::StringMap;
+use super::run::{Run, StringMap};
 use super::view::{Positions, View};
 use super::words::{CopiedOwnerReferences, OnChild, Place, ResetRule};
+
+/// The kind whose controller references only a pipelines controller creates.
+const PIPELINE_RUN: &str = "PipelineRun";
 
 /// The label with which Tekton's Dashboard names the Run that it runs again (`tektoncd/dashboard:src/api/pipelineRuns.js`).
 const DASHBOARD_RERUN_OF: &str = "dashboard.tekton.dev/rerunOf";
@@ -84,7 +87,6 @@ fn reset_root(view: &mut View<'_>, user: &User<'_>, provenance: &Provenance<'_>,
             reset.remove(state.field(name), RemovalReason::Finalizer, state);
         }
     }
-    let kept_owners = reset_owner_references(view, &mut reset, set);
     if view.run().has_status() {
         view.gone_status = true;
         let field = FieldPath::root().field("status");
@@ -95,25 +97,24 @@ fn reset_root(view: &mut View<'_>, user: &User<'_>, provenance: &Provenance<'_>,
             author: Author::Runstamp,
         });
     }
+    let owners = metadata.owner_references().iter().enumerate();
+    let pipeline_runs = owners.filter(|(_, owner)| owner.is_tekton_controller() && &*owner.kind == PIPELINE_RUN);
+    reset
+        .copy_evidence
+        .extend(pipeline_runs.map(|(position, _)| owner_field(position)));
+    reset.copy_evidence.extend(lasting_evidence(view.run(), provenance));
     if let Some(status) = view.run().spec.status.as_deref().filter(|status| ends_the_run(status)) {
-        reset
-            .copy_evidence
-            .push(FieldPath::root().field("spec").field("status"));
         reset.notices.push(format!(
             "spec.status is \"{}\": the Run will end at once; remove it to run again",
             status.escape_debug()
         ));
     }
-    if metadata.labels().get(DASHBOARD_RERUN_OF).is_some() {
-        reset.copy_evidence.push(FieldPath::label(DASHBOARD_RERUN_OF));
-    }
-    if provenance.says_copy() {
-        reset.copy_evidence.push(FieldPath::annotation(Provenance::KEY));
-    }
-    if !reset.copy_evidence.is_empty() {
+    let copied = !reset.copy_evidence.is_empty();
+    if copied {
         take_on_copy(&annotations, &mut view.gone_annotations, &mut reset);
         take_on_copy(&labels, &mut view.gone_labels, &mut reset);
     }
+    let kept_owners = reset_owner_references(view, copied, &mut reset, set);
     reset.copy_evidence.sort();
     reset.removed.sort_by(|left, right| left.field.cmp(&right.field));
     notice_removals(&mut reset, view, kept_owners);
@@ -153,38 +154,54 @@ fn take_on_copy(foreign: &[Foreign<'_, '_>], gone: &mut Positions, reset: &mut R
     }
 }
 
-/// A Root's controller reference to something of Tekton's is a copy's: the garbage collector would delete the Run with its old owner.
-fn reset_owner_references(view: &mut View<'_>, reset: &mut Reset, set: &PolicySet) -> Vec<String> {
+/// What tells of a copy and is still there when the Run is stored.
+pub fn lasting_evidence(run: &Run<'_>, provenance: &Provenance<'_>) -> Vec<FieldPath> {
+    let mut evidence = Vec::new();
+    if run.spec.status.as_deref().is_some_and(ends_the_run) {
+        evidence.push(FieldPath::root().field("spec").field("status"));
+    }
+    if run.metadata.labels().get(DASHBOARD_RERUN_OF).is_some() {
+        evidence.push(FieldPath::label(DASHBOARD_RERUN_OF));
+    }
+    if provenance.says_copy() {
+        evidence.push(FieldPath::annotation(Provenance::KEY));
+    }
+    evidence
+}
+
+fn owner_field(position: usize) -> FieldPath {
+    FieldPath::root()
+        .field("metadata")
+        .field("ownerReferences")
+        .index(position)
+}
+
+/// A Root's controller reference to a PipelineRun is a copy's: the garbage collector would delete the Run with its old owner.
+///
+/// A reference to anything else of Tekton's goes only from a copy: the controllers of custom tasks create Runs that a CustomRun owns.
+fn reset_owner_references(view: &mut View<'_>, copied: bool, reset: &mut Reset, set: &PolicySet) -> Vec<String> {
     let mut kept = Vec::new();
-    for (position, reference) in view.run().metadata.owner_references().iter().enumerate() {
-        if !reference.is_tekton_controller() {
+    for (position, owner) in view.run().metadata.owner_references().iter().enumerate() {
+        if !owner.is_tekton_controller() || !(copied || &*owner.kind == PIPELINE_RUN) {
             continue;
         }
-        let field = FieldPath::root()
-            .field("metadata")
-            .field("ownerReferences")
-            .index(position);
-        if &*reference.kind == "PipelineRun" {
-            reset.copy_evidence.push(field.clone());
-        }
+        let described = format!("{} \"{}\"", owner.kind.escape_debug(), owner.name.escape_debug());
         match set.settings.copied_owner_references {
             CopiedOwnerReferences::Remove => {
                 view.gone_owner_references.insert(position);
+                let field = owner_field(position);
+                let reason = RemovalReason::OwnerReference;
                 reset.removed.push(Removed {
                     field,
-                    reason: RemovalReason::OwnerReference,
+                    reason,
                     author: Author::Runstamp,
                 });
                 reset.notices.push(format!(
-                    "removed the owner reference to {} \"{}\", which was copied: this Run would be deleted with its old owner",
-                    reference.kind.escape_debug(),
-                    reference.name.escape_debug()
+                    "removed the owner reference to {described}, which was copied: this Run would be deleted with its old owner"
                 ));
             }
             CopiedOwnerReferences::Warn => kept.push(format!(
-                "the owner reference to {} \"{}\" seems to be copied: this Run will be deleted with that owner",
-                reference.kind.escape_debug(),
-                reference.name.escape_debug()
+                "the owner reference to {described} seems to be copied: this Run will be deleted with that owner"
             )),
         }
     }

@@ -15,7 +15,7 @@ use crate::domain::provenance::{Provenance, Record};
 use crate::domain::reading::Reading;
 use crate::domain::registry::DeclaredKeyRef;
 use crate::domain::request::{Options, Request};
-use crate::domain::reset::reset;
+use crate::domain::reset::{lasting_evidence, reset};
 use crate::domain::run::Run;
 use crate::domain::trace::{Event, Trace};
 use crate::domain::trigger::{Context, context};
@@ -67,7 +67,7 @@ pub(super) fn mutate(
         trace.as_mut(),
     );
     let mut record = Record::default();
-    if copied && matched.reads_trigger && order_matters(&mut reading, &matched, &decision, set) {
+    if copied && matched.reads_trigger && order_matters(&mut reading, &matched, set) {
         record.enter_copy();
     }
     if matched.reads_trigger {
@@ -128,16 +128,10 @@ pub(super) fn validate(
     // Conditions read the Run as it was before any injection, here as in `/mutate`.
     let mut before_injection = View::new(run);
     provenance.recall(&mut before_injection, set);
+    let copied = !lasting_evidence(run, &provenance).is_empty();
     let mut trace = options.explain.then(Trace::default);
     let mut reading = Reading::new(&before_injection, request);
-    let matched = match_policies(
-        &mut reading,
-        provenance.says_copy(),
-        set,
-        namespace_labels,
-        trace.as_mut(),
-        options,
-    );
+    let matched = match_policies(&mut reading, copied, set, namespace_labels, trace.as_mut(), options);
     let bench = Bench {
         set,
         kind: request.kind,
@@ -211,12 +205,10 @@ fn match_policies<'s>(
 }
 
 /// Whether a later pass over the same Run would derive other facts, because what told of a copy is gone by then.
-fn order_matters(reading: &mut Reading<'_, '_>, matched: &Matched<'_>, decision: &Decision, set: &PolicySet) -> bool {
-    let stays = |field: &FieldPath| {
-        let removed = decision.removed.iter().any(|removed| removed.field == *field);
-        !removed && field.last_key() != Some(Provenance::KEY)
-    };
-    !decision.copy_evidence.iter().any(stays) && context(reading, false, set, None).facts != matched.context.facts
+fn order_matters(reading: &mut Reading<'_, '_>, matched: &Matched<'_>, set: &PolicySet) -> bool {
+    // The record itself is written anew, so what it said does not last unless it is said again.
+    let lasts = !lasting_evidence(reading.view().run(), &Provenance::default()).is_empty();
+    !lasts && context(reading, false, set, None).facts != matched.context.facts
 }
 
 /// Decides what stands in the end of what was recalled and what is put in, and writes the record of it.
