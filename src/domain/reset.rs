@@ -7,7 +7,7 @@ use super::field_path::FieldPath;
 use super::integration::StateKey;
 use super::policy_set::PolicySet;
 use super::provenance::Provenance;
-use super::request::User;
+use super::request::Request;
 use super::run::{Run, StringMap};
 use super::view::{Positions, View};
 use super::words::{CopiedOwnerReferences, OnChild, Place, ResetRule};
@@ -40,14 +40,14 @@ impl Reset {
 pub fn reset(
     view: &mut View<'_>,
     lineage: Lineage,
-    user: &User<'_>,
+    request: &Request<'_>,
     provenance: &Provenance<'_>,
     set: &PolicySet,
 ) -> Reset {
     match lineage {
         Lineage::Mirror => Reset::default(),
-        Lineage::Child => reset_child(view, user, set),
-        Lineage::Root => reset_root(view, user, provenance, set),
+        Lineage::Child => reset_child(view, request, set),
+        Lineage::Root => reset_root(view, request, provenance, set),
     }
 }
 
@@ -58,10 +58,10 @@ const TEKTON_LABELS: &str = "tekton.dev/";
 ///
 /// It keeps finalizers, owner references and Tekton's own labels whatever a policy says: by these its PipelineRun finds it, and would
 /// wait for it for ever.
-fn reset_child(view: &mut View<'_>, user: &User<'_>, set: &PolicySet) -> Reset {
+fn reset_child(view: &mut View<'_>, request: &Request<'_>, set: &PolicySet) -> Reset {
     let mut reset = Reset::default();
     for place in [Place::Annotation, Place::Label] {
-        for (position, key, state) in foreign_state(view.map(place), place, user, set) {
+        for (position, key, state) in foreign_state(view.map(place), place, request, set) {
             if state.on_child == OnChild::Remove && !(place == Place::Label && key.starts_with(TEKTON_LABELS)) {
                 view.take(place, position);
                 reset.remove(state.field(key), RemovalReason::State, state);
@@ -71,16 +71,16 @@ fn reset_child(view: &mut View<'_>, user: &User<'_>, set: &PolicySet) -> Reset {
     reset
 }
 
-fn reset_root(view: &mut View<'_>, user: &User<'_>, provenance: &Provenance<'_>, set: &PolicySet) -> Reset {
+fn reset_root(view: &mut View<'_>, request: &Request<'_>, provenance: &Provenance<'_>, set: &PolicySet) -> Reset {
     let mut reset = Reset::default();
     let metadata = &view.run().metadata;
-    let annotations = foreign_state(metadata.annotations(), Place::Annotation, user, set);
-    let labels = foreign_state(metadata.labels(), Place::Label, user, set);
+    let annotations = foreign_state(metadata.annotations(), Place::Annotation, request, set);
+    let labels = foreign_state(metadata.labels(), Place::Label, request, set);
     take_always(&annotations, &mut view.gone_annotations, &mut reset);
     take_always(&labels, &mut view.gone_labels, &mut reset);
     for (position, name) in metadata.finalizers().iter().enumerate() {
-        if let Some(state) = set.registry.state(Place::Finalizer, name)
-            && !state.may_be_created_by(&user.name, "")
+        if let Some(state) = set.registry.state_on(request.kind, Place::Finalizer, name)
+            && !state.may_be_created_by(&request.user.name, "")
         {
             view.gone_finalizers.insert(position);
             reset.copy_evidence.push(state.field(name));
@@ -127,14 +127,14 @@ type Foreign<'r, 's> = (usize, &'r str, &'s Arc<StateKey>);
 fn foreign_state<'r, 's>(
     map: &'r StringMap<'r>,
     place: Place,
-    user: &User<'_>,
+    request: &Request<'_>,
     set: &'s PolicySet,
 ) -> Vec<Foreign<'r, 's>> {
     map.iter()
         .enumerate()
         .filter_map(|(position, (key, value))| {
-            let state = set.registry.state(place, key)?;
-            (!state.may_be_created_by(&user.name, value)).then_some((position, key, state))
+            let state = set.registry.state_on(request.kind, place, key)?;
+            (!state.may_be_created_by(&request.user.name, value)).then_some((position, key, state))
         })
         .collect()
 }

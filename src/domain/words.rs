@@ -65,6 +65,8 @@ words! {
         Always = "Always",
         /// Only when the Run is a copy of another.
         OnCopy = "OnCopy",
+        /// Never: only Children may lose it.
+        Never = "Never",
     }
 }
 

@@ -20,7 +20,7 @@ use crate::domain::run::Run;
 use crate::domain::trace::{Event, Trace};
 use crate::domain::trigger::{Context, context};
 use crate::domain::view::View;
-use crate::domain::words::{Place, Reaction};
+use crate::domain::words::{Place, Reaction, RunKind};
 
 /// The policies that are for a Run, and the trigger context that they read.
 struct Matched<'s> {
@@ -45,7 +45,7 @@ pub(super) fn mutate(
     }
     let provenance = Provenance::read(run.metadata.annotations());
     let mut view = View::new(run);
-    let reset = reset(&mut view, lineage, &request.user, &provenance, set);
+    let reset = reset(&mut view, lineage, request, &provenance, set);
     decision.removed = reset.removed;
     decision.copy_evidence = reset.copy_evidence;
     decision.notices = reset.notices;
@@ -144,6 +144,9 @@ pub(super) fn validate(
     };
     for (key, value) in stored.values(Place::Annotation).filter(|(key, _)| !is_ours(key)) {
         bench.judge_annotation(key, value, &|| FieldPath::annotation(key), &mut decision.violations);
+    }
+    for (key, value) in stored.values(Place::Label) {
+        bench.judge_label(key, value, &|| FieldPath::label(key), &mut decision.violations);
     }
     judge_nested(&bench, run, &mut decision);
     judge_late_state(request, &stored, set, &mut decision);
@@ -283,14 +286,24 @@ fn judge_user_values(bench: &Bench<'_>, view: &View<'_>, claims: &Claims<'_>, de
             bench.judge_annotation(key, value, &|| FieldPath::annotation(key), &mut decision.violations);
         }
     }
-    judge_state_values(bench.set, view, &mut decision.violations);
+    for (key, value) in view.values(Place::Label) {
+        if claims.get(Place::Label, key).is_none() {
+            bench.judge_label(key, value, &|| FieldPath::label(key), &mut decision.violations);
+        }
+    }
+    judge_state_values(bench.kind, bench.set, view, &mut decision.violations);
 }
 
 /// A state key that stays, such as a grouping key that a person may set by hand, must have a value that its integration can read.
-fn judge_state_values(set: &PolicySet, view: &View<'_>, found: &mut Vec<crate::domain::decision::Violation>) {
+fn judge_state_values(
+    kind: RunKind,
+    set: &PolicySet,
+    view: &View<'_>,
+    found: &mut Vec<crate::domain::decision::Violation>,
+) {
     for place in [Place::Annotation, Place::Label] {
         for (key, value) in view.values(place) {
-            if let Some(state) = set.registry.state(place, key) {
+            if let Some(state) = set.registry.state_on(kind, place, key) {
                 found.extend(state.judge_value(key, value, &set.settings.urls));
             }
         }
@@ -325,10 +338,10 @@ fn judge_nested(bench: &Bench<'_>, run: &Run<'_>, decision: &mut Decision) {
 
 /// State that is still there when the Run is stored was put there by a later webhook: it is told and counted, never refused.
 fn judge_late_state(request: &Request<'_>, stored: &View<'_>, set: &PolicySet, decision: &mut Decision) {
-    judge_state_values(set, stored, &mut decision.violations);
+    judge_state_values(request.kind, set, stored, &mut decision.violations);
     for place in [Place::Annotation, Place::Label] {
         for (key, value) in stored.values(place) {
-            if let Some(state) = set.registry.state(place, key)
+            if let Some(state) = set.registry.state_on(request.kind, place, key)
                 && state.reset == crate::domain::words::ResetRule::Always
                 && !state.may_be_created_by(&request.user.name, value)
             {
