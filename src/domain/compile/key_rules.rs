@@ -4,7 +4,7 @@ use super::context::{Context, alternatives, quote};
 use super::policies::Known;
 use crate::domain::definition::Text;
 use crate::domain::integration::ConfigKey;
-use crate::domain::names::is_qualified_name;
+use crate::domain::names::{QUALIFIED_NAME_SHAPE, is_qualified_name};
 use crate::domain::source::Problem;
 use crate::domain::words::{Place, Reaction};
 
@@ -61,9 +61,7 @@ pub(super) fn check_syntax(place: Place, key: &str, written: &Text) -> Result<()
         written.span,
         format!("expected the key of {} {place}, found {}", article(place), quote(key)),
     );
-    Err(problem.with_help(
-        "a key is PREFIX/NAME: the prefix a DNS name in lower case, the name at most 63 letters, digits, '-', '_' and '.' that begins and ends with a letter or digit",
-    ))
+    Err(problem.with_help(format!("a key is {QUALIFIED_NAME_SHAPE}")))
 }
 
 /// The article of the place's name.
