@@ -125,3 +125,43 @@ pub(super) fn warn_if_undeclared(key: &Text, known: &Known<'_>, context: &mut Co
     };
     context.report(problem.with_optional_help(help));
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::source::Span;
+
+    #[test]
+    fn some_keys_belong_to_others() {
+        let check = |place: Place, key: &str, is_free: bool| {
+            let text = Text::new(key.to_owned(), Span::default());
+            assert_eq!(check_injectable(place, &text).is_ok(), is_free, "{place} {key}");
+        };
+        for (key, as_annotation, as_label) in [
+            ("team", true, true),
+            ("ci.example.com/team", true, true),
+            ("app.kubernetes.io/name", true, true),
+            ("sub.app.kubernetes.io/name", true, true),
+            ("kueue.x-k8s.io/queue-name", true, true),
+            ("x-k8s.io/a", true, true),
+            ("notkubernetes.io/a", true, true),
+            ("myk8s.io/a", true, true),
+            ("mytekton.dev/a", true, true),
+            ("tekton.dev/a", true, false),
+            ("triggers.tekton.dev/a", true, false),
+            ("kubernetes.io/a", false, false),
+            ("pod-security.kubernetes.io/enforce", false, false),
+            ("myapp.kubernetes.io/a", false, false),
+            ("k8s.io/a", false, false),
+            ("node.k8s.io/a", false, false),
+            ("runstamp.dev/injected", false, false),
+            ("a.runstamp.dev/injected", false, false),
+            ("Kubernetes.io/a", false, false),
+            ("", false, false),
+            ("a/b/c", false, false),
+        ] {
+            check(Place::Annotation, key, as_annotation);
+            check(Place::Label, key, as_label);
+        }
+    }
+}

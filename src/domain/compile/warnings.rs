@@ -9,8 +9,11 @@ use crate::domain::policy::{Matcher, RunPolicy};
 use crate::domain::source::{Problem, Span};
 use crate::domain::words::{Mode, Place};
 
-/// Most policies that one policy is compared with, and most that one warning names: the rest is counted.
+/// Most policies of one key and namespace that another is compared with: thousands must not cost their square.
 const MOST_COMPARED: usize = 32;
+
+/// Most policies that are named for standing behind one and the same; the rest is counted.
+const MOST_NAMED: usize = 8;
 
 /// Warns about a policy that does nothing.
 pub(super) fn idle(definition: &RunPolicyDefinition, context: &mut Context) {
@@ -95,16 +98,25 @@ pub(super) fn overlaps(written: &[WrittenPolicy], context: &mut Context) {
             of_key.enter(&written.policy, write.span);
         }
     }
-    let mut warned: HashMap<usize, usize> = HashMap::new();
+    let mut behind: BTreeMap<usize, usize> = BTreeMap::new();
     for ((first, second), shared) in pairs {
-        let count = warned.entry(first).or_default();
+        let count = behind.entry(first).or_default();
         *count += 1;
-        let names = written
+        let policies = written.get(first).zip(written.get(second));
+        if let (Some((first, second)), true) = (policies, *count <= MOST_NAMED) {
+            report_overlap(&first.policy, &second.policy, &shared, context);
+        }
+    }
+    for (first, count) in behind {
+        let first = written
             .get(first)
-            .zip(written.get(second))
-            .map(|(first, second)| (&first.policy, &second.policy));
-        if let (Some((first, second)), true) = (names, *count <= MOST_COMPARED) {
-            report_overlap(first, second, &shared, context);
+            .and_then(|first| Some((first, first.writes.first()?)));
+        if let (Some((first, write)), true) = (first, count > MOST_NAMED) {
+            let name = quote(&first.policy.name);
+            let more = count - MOST_NAMED;
+            let message = format!("{more} more policies write keys of policy {name} for the same Runs at its priority");
+            let help = "give the policies for everybody a lower priority than those for somebody";
+            context.report(Problem::warning(write.span, message).with_help(help));
         }
     }
 }
