@@ -16,9 +16,6 @@ use crate::domain::words::{FactName, Place};
 /// The canonical events.
 pub(super) const EVENTS: [&str; 6] = ["push", "pull_request", "tag", "comment", "schedule", "manual"];
 
-/// The origins that a fact can have, as written.
-const ORIGINS: [&str; 5] = ["annotation", "label", "params", "path", "value"];
-
 /// Compiles every TriggerSource, sorted by precedence, higher first, then by name.
 pub(super) fn compile(
     definitions: &[TriggerSourceDefinition],

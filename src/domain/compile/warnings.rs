@@ -85,7 +85,7 @@ fn span_of(trigger: &TriggerMatchDefinition) -> Option<Span> {
 pub(super) fn overlaps(written: &[WrittenPolicy], context: &mut Context) {
     let mut writers: HashMap<(i64, Place, &str), Writers<'_>> = HashMap::new();
     // By the two policies, so that one warning names all the keys that they share.
-    let mut pairs: BTreeMap<(usize, usize), Vec<(Span, Span, &str)>> = BTreeMap::new();
+    let mut pairs: BTreeMap<(usize, usize), Vec<SharedKey<'_>>> = BTreeMap::new();
     // A Shadow policy never wins a key, so it takes none away either.
     for written in written.iter().filter(|written| written.policy.mode == Mode::Enforce) {
         for write in &written.writes {
@@ -93,7 +93,11 @@ pub(super) fn overlaps(written: &[WrittenPolicy], context: &mut Context) {
             let of_key = writers.entry(key).or_default();
             if let Some((first, first_span)) = of_key.first_overlapping(&written.policy) {
                 let shared = pairs.entry((first, written.policy.index)).or_default();
-                shared.push((first_span, write.span, &write.key));
+                shared.push(SharedKey {
+                    key: &write.key,
+                    first: first_span,
+                    second: write.span,
+                });
             }
             of_key.enter(&written.policy, write.span);
         }
@@ -121,11 +125,18 @@ pub(super) fn overlaps(written: &[WrittenPolicy], context: &mut Context) {
     }
 }
 
-fn report_overlap(first: &RunPolicy, second: &RunPolicy, shared: &[(Span, Span, &str)], context: &mut Context) {
-    let Some((first_span, second_span, _)) = shared.first() else {
+/// A key that two policies write, and where each does.
+struct SharedKey<'p> {
+    key: &'p str,
+    first: Span,
+    second: Span,
+}
+
+fn report_overlap(first: &RunPolicy, second: &RunPolicy, shared: &[SharedKey<'_>], context: &mut Context) {
+    let Some(place) = shared.first() else {
         return;
     };
-    let keys: Vec<&str> = shared.iter().map(|(_, _, key)| *key).collect();
+    let keys: Vec<&str> = shared.iter().map(|shared| shared.key).collect();
     let message = format!(
         "policies {} and {} write {} for the same Runs at priority {}: the name decides, so {} wins",
         quote(&first.name),
@@ -135,8 +146,8 @@ fn report_overlap(first: &RunPolicy, second: &RunPolicy, shared: &[(Span, Span, 
         quote(&first.name)
     );
     context.report(
-        Problem::warning(*second_span, message)
-            .with_related(*first_span, format!("policy {} writes it here", quote(&first.name)))
+        Problem::warning(place.second, message)
+            .with_related(place.first, format!("policy {} writes it here", quote(&first.name)))
             .with_help("give one of them another priority, or make their matches exclude each other"),
     );
 }
