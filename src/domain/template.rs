@@ -382,7 +382,8 @@ mod tests {
             assert_eq!(template.parts(), [Part::Reference(Reference::Trigger(fact))]);
         }
         for field in RunField::ALL {
-            let template = Template::parse(&format!("$(run.{})", field.name()), &[]).expect(field.name());
+            let text = format!("$(run.{})", field.name());
+            let template = Template::parse(&text, &[]).expect(&text);
             assert_eq!(template.parts(), [Part::Reference(Reference::Run(field))]);
         }
     }

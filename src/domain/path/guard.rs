@@ -144,8 +144,10 @@ impl Scanner<'_> {
             ']' | ')' => self.close(position, character)?,
             '?' => self.mark_filter(here)?,
             '.' if self.after(position).starts_with("..") => {
-                return Err(TextProblem::new(position..position + 2, "expected a path without ..")
-                    .with_help("name every step, with * for any: $.spec.pipelineSpec.tasks[*].name"));
+                return Err(
+                    TextProblem::new(position..position + 2, "expected a path without \"..\"")
+                        .with_help("name every step, with * for any: $.spec.pipelineSpec.tasks[*].name"),
+                );
             }
             '=' | '&' | '|' => self.check_operator(position, character)?,
             '/' | '-' if self.open.is_empty() => return Err(self.bare_key(position)),

@@ -46,7 +46,7 @@ fn segments(segments: &[model::Segment]) -> Lowered<Vec<Segment>> {
         .map(|segment| match segment {
             model::Segment::Selector(one) => Ok(vec![selector(one)?]),
             model::Segment::Selectors(union) => union.iter().map(selector).collect(),
-            model::Segment::Descendant(_) => Err(Refusal::new("..", "expected a path without ..")),
+            model::Segment::Descendant(_) => Err(Refusal::new("..", "expected a path without \"..\"")),
         })
         .collect()
 }
@@ -221,17 +221,7 @@ fn function_name(function: &model::TestFunction) -> &'static str {
 fn unparsable(text: &str, error: &JsonPathError) -> TextProblem {
     let JsonPathError::PestError(syntax) = error else {
         // The other errors speak of one number, string or function, and know no position.
-        let detail: String = error
-            .to_string()
-            .chars()
-            .map(|character| match character {
-                '`' => '\'',
-                other if other.is_control() => ' ',
-                other => other,
-            })
-            .take(160)
-            .collect();
-        return TextProblem::new(0..text.len(), format!("expected a JSONPath (RFC 9535): {detail}"));
+        return TextProblem::new(0..text.len(), format!("expected a JSONPath (RFC 9535): {error}"));
     };
     let start = furthest(&format!("{:?}", syntax.location)).filter(|start| text.is_char_boundary(*start));
     let rest = start.and_then(|start| text.get(start..)).unwrap_or(text);

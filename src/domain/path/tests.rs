@@ -62,6 +62,7 @@ fn a_path_as_a_value() {
         Text("three"),
     );
     check("$.spec.tasks[0,0].name", Mistyped(Shape::Values(2)));
+    check("$.spec[?@[-1].name == 'three'][-2].name", Text("two"));
 }
 
 #[test]
@@ -104,6 +105,9 @@ fn numbers_and_trees_compare_exactly() {
     check("@.x != @.y", 0);
     check("count(@.x) == 0", 5);
     check("length(@.a) == 2", 1);
+    // Lists and objects have no order.
+    check("$ > @", 0);
+    check("$ >= $", 5);
     check("length(@.x) == length(@.y)", 5);
     check("@.a == null", 0);
 }
@@ -182,7 +186,7 @@ fn every_mistake_is_marked_and_explained() {
     check(
         "$..name",
         "..",
-        "expected a path without ..",
+        "expected a path without \"..\"",
         Some("name every step, with * for any: $.spec.pipelineSpec.tasks[*].name"),
     );
     check(
@@ -303,6 +307,7 @@ fn quotes_hide_what_they_hold() {
         "$[?@.a=='match(..) && = |']",
         "$['a b']",
         "$['\u{a0}/-']",
+        "$['\\ud83d\\ude00']",
     ] {
         assert!(Path::parse(path).is_ok(), "{path}: {:?}", Path::parse(path));
     }
