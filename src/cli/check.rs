@@ -49,7 +49,11 @@ pub(super) fn run(arguments: &CheckArgs) -> anyhow::Result<Verdict> {
         OutputFormat::Text => report.text(output::stdout_style()),
         OutputFormat::Json => report.json()?,
     })?;
-    Ok(if report.errors == 0 { Verdict::Fine } else { Verdict::Bad })
+    Ok(if report.errors == 0 {
+        Verdict::Fine
+    } else {
+        Verdict::Bad
+    })
 }
 
 /// What a set holds, built-in and user documents of one name counted once.

@@ -39,14 +39,12 @@ pub(super) struct Document {
     spec: Option<Node>,
 }
 
-impl Header {
-    /// The header with the field that only kinds with built-in documents have.
-    pub(super) fn replaceable(self, fields: &mut Fields<'_>) -> Self {
-        let replace = fields.boolean("replaceBuiltin");
-        Self {
-            replace_builtin: replace.is_some_and(|replace| replace.value),
-            ..self
-        }
+/// The header with the field that only kinds with built-in documents have.
+pub(super) fn replaceable(header: Header, fields: &mut Fields<'_>) -> Header {
+    let replace = fields.boolean("replaceBuiltin");
+    Header {
+        replace_builtin: replace.is_some_and(|replace| replace.value),
+        ..header
     }
 }
 
@@ -117,7 +115,9 @@ fn read_kind(kind: DocumentKind, root: Node, builtin: bool, loaded: &mut Loaded,
         }
     });
     let Some(document) = document else { return };
-    let Loaded { definitions, suites, .. } = loaded;
+    let Loaded {
+        definitions, suites, ..
+    } = loaded;
     match kind {
         DocumentKind::Integration => definitions
             .integrations
@@ -125,7 +125,9 @@ fn read_kind(kind: DocumentKind, root: Node, builtin: bool, loaded: &mut Loaded,
         DocumentKind::TriggerSource => definitions
             .trigger_sources
             .extend(trigger_source::trigger_source(document, problems)),
-        DocumentKind::RunPolicy => definitions.run_policies.extend(run_policy::run_policy(document, problems)),
+        DocumentKind::RunPolicy => definitions
+            .run_policies
+            .extend(run_policy::run_policy(document, problems)),
         DocumentKind::Settings => definitions.settings.extend(settings::settings(document, problems)),
         DocumentKind::Suite => suites.extend(suite::suite(document, problems)),
     }

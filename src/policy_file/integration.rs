@@ -29,11 +29,14 @@ pub(super) fn integration(document: Document, problems: &mut Problems) -> Option
             finalizers: fields.list("finalizers", "finalizers", finalizer),
         });
         IntegrationDefinition {
-            header: header.replaceable(fields),
+            header: document::replaceable(header, fields),
             description: fields.text("description"),
             prefix: fields.text("prefix"),
             kinds: fields.words("kinds", RunKind::WORDS),
-            unknown_keys: fields.word("unknownKeys", &reactions([Reaction::Allow, Reaction::Warn, Reaction::Deny])),
+            unknown_keys: fields.word(
+                "unknownKeys",
+                &reactions([Reaction::Allow, Reaction::Warn, Reaction::Deny]),
+            ),
             validation_action: validation_action(fields),
             config: fields.map("config", "keys and their schemas", schema::config_schema),
             rules: fields.list("rules", "rules", rule),
@@ -75,11 +78,7 @@ fn finalizer(node: Node, problems: &mut Problems) -> Option<StateDefinition> {
     fields(node, "a finalizer", problems, read)?
 }
 
-fn state_definition(
-    key: Option<Text>,
-    schema: SchemaDefinition,
-    fields: &mut Fields<'_>,
-) -> Option<StateDefinition> {
+fn state_definition(key: Option<Text>, schema: SchemaDefinition, fields: &mut Fields<'_>) -> Option<StateDefinition> {
     let writers = fields.texts("writers").unwrap_or_default();
     let field_managers = fields.texts("fieldManagers").unwrap_or_default();
     let creators = fields.list("creators", "mappings with identity and values", creator);

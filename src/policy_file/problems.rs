@@ -12,14 +12,14 @@ const MOST_QUOTED: usize = 60;
 #[derive(Debug, Default)]
 pub(super) struct Problems {
     found: Vec<Problem>,
-    more: usize,
+    has_more: bool,
 }
 
 impl Problems {
     /// Adds a problem, unless there are too many already.
     pub(super) fn push(&mut self, problem: Problem) {
         if self.is_full() {
-            self.more += 1;
+            self.has_more = true;
         } else {
             self.found.push(problem);
         }
@@ -32,7 +32,7 @@ impl Problems {
         }
     }
 
-    /// Whether another problem would only be counted: then looking for a suggestion is wasted work.
+    /// Whether another problem would not be shown: then looking for a suggestion is wasted work.
     pub(super) fn is_full(&self) -> bool {
         self.found.len() >= MOST_PROBLEMS
     }
@@ -46,10 +46,10 @@ impl Problems {
                 list.push(problem);
             }
         }
-        if self.more > 0 {
+        if self.has_more {
             let span = list.last().map_or_else(Span::default, |last| last.span);
-            let message = format!("{} more problems in this file are not shown", self.more);
-            list.push(Problem::error(span, message));
+            let message = "this file has more problems than are shown";
+            list.push(Problem::error(span, message).with_help("mend these first"));
         }
         list
     }
@@ -96,17 +96,30 @@ mod tests {
     fn a_file_full_of_mistakes_is_cut_off_and_says_so() {
         let mut problems = Problems::default();
         for start in 0..1500 {
-            problems.push(Problem::error(Span { file: 0, start, end: start }, "wrong"));
+            problems.push(Problem::error(
+                Span {
+                    file: 0,
+                    start,
+                    end: start,
+                },
+                "wrong",
+            ));
         }
         let list = problems.into_list();
         assert_eq!(list.len(), MOST_PROBLEMS + 1);
-        assert_eq!(list[MOST_PROBLEMS].message, "500 more problems in this file are not shown");
+        assert_eq!(
+            list[MOST_PROBLEMS].message,
+            "this file has more problems than are shown"
+        );
     }
 
     #[test]
     fn the_same_problem_at_the_same_place_stands_there_once() {
         let mut problems = Problems::default();
-        problems.extend([Problem::error(Span::default(), "wrong"), Problem::error(Span::default(), "wrong")]);
+        problems.extend([
+            Problem::error(Span::default(), "wrong"),
+            Problem::error(Span::default(), "wrong"),
+        ]);
         assert_eq!(problems.into_list().len(), 1);
     }
 }

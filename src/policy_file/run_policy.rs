@@ -48,11 +48,13 @@ fn matches(fields: &mut Fields<'_>) -> MatchDefinition {
         selector: fields.with("selector", selector),
         users: fields.texts("users"),
         trigger: fields.with("trigger", |node, problems| {
-            super::fields::fields(node, "the trigger of a match", problems, |fields| TriggerMatchDefinition {
-                sources: fields.texts("sources"),
-                providers: fields.texts("providers"),
-                events: fields.texts("events"),
-                trusted: fields.boolean("trusted"),
+            super::fields::fields(node, "the trigger of a match", problems, |fields| {
+                TriggerMatchDefinition {
+                    sources: fields.texts("sources"),
+                    providers: fields.texts("providers"),
+                    events: fields.texts("events"),
+                    trusted: fields.boolean("trusted"),
+                }
             })
         }),
         conditions: fields.list("where", "conditions", condition),

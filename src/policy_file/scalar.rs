@@ -60,10 +60,7 @@ fn is_integer(unsigned: &str) -> bool {
 }
 
 fn is_float(unsigned: &str) -> bool {
-    if matches!(
-        unsigned,
-        ".inf" | ".Inf" | ".INF" | ".nan" | ".NaN" | ".NAN"
-    ) {
+    if matches!(unsigned, ".inf" | ".Inf" | ".INF" | ".nan" | ".NaN" | ".NAN") {
         return true;
     }
     let (mantissa, exponent) = match unsigned.split_once(['e', 'E']) {
@@ -91,8 +88,27 @@ mod tests {
     #[test]
     fn what_no_reader_takes_for_anything_else_is_a_string() {
         for text in [
-            "tektoncd", "yEs", "yes please", "nope", "v1.10", "1.2.3", "0x", "0xzz", "e10", ".", "-", "+", "1e", "1e+",
-            "2026-11-23", "12:30:45", "_1", "<<", "nulls", "4d2f673c", "١٢",
+            "tektoncd",
+            "yEs",
+            "yes please",
+            "nope",
+            "v1.10",
+            "1.2.3",
+            "0x",
+            "0xzz",
+            "e10",
+            ".",
+            "-",
+            "+",
+            "1e",
+            "1e+",
+            "2026-11-23",
+            "12:30:45",
+            "_1",
+            "<<",
+            "nulls",
+            "4d2f673c",
+            "١٢",
         ] {
             check(text, None);
         }
@@ -116,7 +132,18 @@ mod tests {
 
     #[test]
     fn integers_in_every_notation() {
-        for text in ["0", "123", "-5", "+7", "0755", "0o17", "0xFF", "0b11", "1_000", "99999999999999999999"] {
+        for text in [
+            "0",
+            "123",
+            "-5",
+            "+7",
+            "0755",
+            "0o17",
+            "0xFF",
+            "0b11",
+            "1_000",
+            "99999999999999999999",
+        ] {
             check(text, Some(Plain::Integer));
         }
     }

@@ -67,6 +67,11 @@ impl SourceFile {
         }
     }
 
+    /// The number of a byte's line, which costs nothing on a line of any length.
+    pub fn line_number(&self, byte: u32) -> usize {
+        self.line_at(byte).0
+    }
+
     /// A line by its number from 1, without its line break, and the byte that it begins at.
     pub fn line(&self, number: usize) -> Option<(&str, usize)> {
         let start = *self.line_starts.get(number.checked_sub(1)?)?;
@@ -95,7 +100,11 @@ mod tests {
     fn check(text: &str, byte: u32, expected: (usize, usize)) {
         let mut files = SourceFiles::default();
         let file = files.add("a.yaml".to_owned(), text.to_owned(), false);
-        let span = Span { file, start: byte, end: byte };
+        let span = Span {
+            file,
+            start: byte,
+            end: byte,
+        };
         let position = files.get(span).unwrap().position(byte);
         assert_eq!((position.line, position.column), expected, "{text:?} at {byte}");
     }

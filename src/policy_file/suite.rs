@@ -11,10 +11,12 @@ use crate::domain::source::Located;
 
 /// The spec of a Suite.
 pub(super) fn suite(document: Document, problems: &mut Problems) -> Option<SuiteDefinition> {
-    document::spec(document, "the spec of a Suite", problems, |header, fields| SuiteDefinition {
-        name: header.name,
-        policies: fields.texts("policies").unwrap_or_default(),
-        cases: fields.list("cases", "cases", case),
+    document::spec(document, "the spec of a Suite", problems, |header, fields| {
+        SuiteDefinition {
+            name: header.name,
+            policies: fields.texts("policies").unwrap_or_default(),
+            cases: fields.list("cases", "cases", case),
+        }
     })
 }
 
@@ -48,7 +50,9 @@ fn run(node: Node, problems: &mut Problems) -> Option<RunDefinition> {
             Some(RunDefinition::Inline(Located::new(object, span)))
         }
         _ => {
-            problems.push(Expected::TextOrMapping("a mapping, the path of a Run's file or the Run itself").but_found(&node));
+            problems.push(
+                Expected::TextOrMapping("a mapping, the path of a Run's file or the Run itself").but_found(&node),
+            );
             None
         }
     }
@@ -61,9 +65,7 @@ fn expect(fields: &mut Fields<'_>) -> ExpectDefinition {
         labels: fields.map("labels", "labels and their values", values::text),
         absent: fields.texts("absent").unwrap_or_default(),
         warnings: fields.texts("warnings"),
-        causes: fields.with("causes", |node, problems| {
-            values::list(node, "causes", problems, cause)
-        }),
+        causes: fields.with("causes", |node, problems| values::list(node, "causes", problems, cause)),
     }
 }
 
