@@ -195,3 +195,58 @@ pub(super) fn alternatives<'a>(wanted: &str, known: impl Iterator<Item = &'a str
         _ => Some(format!("there are {}", listed(&words))),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_part_is_marked_only_where_the_text_stands_as_it_is() {
+        let check = |value: &str, written: u32, part: (usize, usize), expected: (u32, u32)| {
+            let span = Span {
+                file: 3,
+                start: 10,
+                end: 10 + written,
+            };
+            let found = part_of(&Text::new(value.to_owned(), span), part.0, part.1);
+            let expected = Span {
+                file: 3,
+                start: expected.0,
+                end: expected.1,
+            };
+            assert_eq!(found, expected, "{value:?} written in {written} bytes");
+        };
+        check("$.a..b", 6, (3, 5), (13, 15));
+        check("$.a..b", 8, (3, 5), (14, 16));
+        check("escaped", 9 + 4, (3, 5), (10, 23));
+        check("folded", 3, (3, 5), (10, 13));
+        check("past the end", 12, (3, 500), (13, 22));
+        check("empty part", 10, (3, 3), (10, 20));
+        check("", 0, (0, 0), (10, 10));
+    }
+
+    #[test]
+    fn words_are_listed_for_people() {
+        assert_eq!(listed::<&str>(&[]), "");
+        assert_eq!(listed(&["a"]), "a");
+        assert_eq!(listed(&["a", "b"]), "a and b");
+        assert_eq!(listed(&["a", "b", "c"]), "a, b and c");
+    }
+
+    #[test]
+    fn alternatives_are_near_or_few() {
+        let check = |wanted: &str, known: &[&str], expected: Option<&str>| {
+            assert_eq!(
+                alternatives(wanted, known.iter().copied()).as_deref(),
+                expected,
+                "{wanted}"
+            );
+        };
+        check("ower", &["owner", "repo"], Some("did you mean \"owner\"?"));
+        check("x", &["repo", "owner"], Some("there are owner and repo"));
+        check("x", &["owner"], Some("the only one is owner"));
+        check("x", &[], None);
+        let many: Vec<String> = (0..30).map(|number| format!("key-number-{number}")).collect();
+        assert_eq!(alternatives("x", many.iter().map(String::as_str)), None);
+    }
+}

@@ -1,10 +1,11 @@
 //! The words for what is wrong with a value: what was expected, then what was found.
 
-use super::super::cause::CauseKind;
 use super::quote::{character, one_line, quoted};
 use super::shapes::{self, JsonMistake};
 use super::uri::{self, UriMistake};
 use super::{Format, Mistake, ValueSchema};
+use crate::domain::cause::CauseKind;
+use crate::domain::git_url::GitUrl;
 
 /// Most values of an enum that a message lists.
 const MAX_LISTED: usize = 12;
@@ -135,7 +136,7 @@ fn of_format(format: Format, value: &str) -> String {
         {
             format!("expected {expected} of 64 bits, found {found}")
         }
-        Format::GitUrl => match super::super::git_url::GitUrl::parse(value) {
+        Format::GitUrl => match GitUrl::parse(value) {
             Err(reason) if !value.is_empty() => format!("expected {expected}, found {found}, {reason}"),
             _ => format!("expected {expected}, found {found}"),
         },

@@ -2,8 +2,8 @@
 
 use std::net::Ipv4Addr;
 
-use super::super::suggest::nearest;
 use super::{Format, Mistake, ValueSchema, uri::UriMistake};
+use crate::domain::suggest::nearest;
 
 /// Longest value for which a fix is sought, and longest fix that is suggested, in bytes.
 pub(super) const MAX_BYTES: usize = 256;

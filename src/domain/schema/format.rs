@@ -2,9 +2,9 @@
 
 use std::fmt;
 
-use super::super::git_url::GitUrl;
 use super::uri::{self, UriTerms};
 use super::{HostRule, UrlRules, shapes};
+use crate::domain::git_url::GitUrl;
 
 /// The shape that a value has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]

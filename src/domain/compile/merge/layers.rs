@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 
 use super::super::context::{Context, alternatives, quote};
 use crate::domain::definition::{
-    CreatorDefinition, FactDefinition, Header, IntegrationDefinition, Mapping, RunPolicyDefinition, SchemaDefinition,
+    CreatorDefinition, Header, IntegrationDefinition, Mapping, RunPolicyDefinition, SchemaDefinition,
     SettingsDefinition, StateDefinition, Text, TriggerSourceDefinition,
 };
 use crate::domain::source::{Located, Problem};
@@ -66,7 +66,7 @@ impl Layered for TriggerSourceDefinition {
             users: added(builtin.users, self.users),
             // All conditions must hold: to add to them could only ever make a source speak less.
             when: if self.when.is_empty() { builtin.when } else { self.when },
-            facts: layer_mapping(self.facts, builtin.facts, str::to_owned, layer_fact),
+            facts: layer_mapping(self.facts, builtin.facts, str::to_owned, |user, _| user),
         }
     }
 }
@@ -81,24 +81,6 @@ impl Layered for RunPolicyDefinition {
     /// RunPolicies are never built in, so there is nothing that one could lie upon.
     fn onto(self, _: Self) -> Self {
         self
-    }
-}
-
-/// A fact with an origin of its own stands for itself; one without adds to how the built-in one is read.
-fn layer_fact(user: FactDefinition, builtin: FactDefinition) -> FactDefinition {
-    let has_origin = user.annotation.is_some()
-        || user.label.is_some()
-        || user.params.is_some()
-        || user.path.is_some()
-        || user.value.is_some();
-    if has_origin {
-        return user;
-    }
-    FactDefinition {
-        span: user.span,
-        pattern: user.pattern.or(builtin.pattern),
-        map: layer_mapping(user.map, builtin.map, str::to_owned, |user, _| user),
-        ..builtin
     }
 }
 
