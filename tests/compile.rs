@@ -3,6 +3,8 @@
 //! Each file is a user's, on top of the built-in documents in `builtin.yaml`.
 //! A new case is a new file; `UPDATE_GOLDENS=1 cargo test --test compile` writes its golden, for a person to read.
 
+#![cfg(test)]
+
 use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -1,6 +1,6 @@
 //! How one document lies upon another: scalars replaced, entries of mappings one by one, lists of names added to.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 use super::super::context::{Context, alternatives, quote};
 use crate::domain::definition::{
@@ -198,7 +198,7 @@ fn identity_list(name: &str) -> String {
 
 /// The lists that the user's settings replace; unknown ones are reported.
 fn replaced_lists(user: &SettingsDefinition, builtin: &SettingsDefinition, context: &mut Context) -> HashSet<String> {
-    let mut known: Vec<String> = REPLACEABLE.iter().map(|&name| name.to_owned()).collect();
+    let mut known: BTreeSet<String> = REPLACEABLE.iter().map(|&name| name.to_owned()).collect();
     known.extend(builtin.identities.iter().map(|(name, _)| identity_list(&name.value)));
     context.refuse_repeats("list", &user.replace);
     let mut replaced = HashSet::new();
