@@ -1,0 +1,96 @@
+//! Requests to the API server as a user, with all that it answers: code, object or Status, warnings.
+
+use anyhow::Context as _;
+use axum::http::{Method, Request, header::CONTENT_TYPE};
+use http_body_util::BodyExt as _;
+use kube::client::Body;
+use kube::config::{KubeConfigOptions, Kubeconfig};
+use serde_json::Value;
+
+use super::{ControlPlane, User};
+
+/// What the API server answered.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    /// The HTTP status code.
+    pub(crate) code: u16,
+    /// The object, or the `Status` of a refusal.
+    pub(crate) body: Value,
+    /// The texts of the `Warning` headers, unquoted.
+    pub(crate) warnings: Vec<String>,
+}
+
+impl Answer {
+    /// True for codes that say yes.
+    pub(crate) fn is_success(&self) -> bool {
+        (200..300).contains(&self.code)
+    }
+
+    /// The message of a refusal, or nothing.
+    pub(crate) fn message(&self) -> &str {
+        self.body.get("message").and_then(Value::as_str).unwrap_or_default()
+    }
+
+    /// The causes of a refusal, each as `field: message`.
+    pub(crate) fn causes(&self) -> Vec<String> {
+        let text = |cause: &Value, key: &str| cause.get(key).and_then(Value::as_str).unwrap_or_default().to_owned();
+        let causes = self.body.pointer("/details/causes").and_then(Value::as_array);
+        let line = |cause: &Value| format!("{}: {}", text(cause, "field"), text(cause, "message"));
+        causes.map(|causes| causes.iter().map(line).collect()).unwrap_or_default()
+    }
+}
+
+impl ControlPlane {
+    /// A kube client that acts as the user. It belongs to the control plane's runtime.
+    pub(crate) fn client(&self, user: &User) -> anyhow::Result<kube::Client> {
+        // A second call finds the provider of the first, which is the same one.
+        let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+        let path = self.kubeconfig(user)?;
+        let kubeconfig = Kubeconfig::read_from(&path).context("failed to read a kubeconfig")?;
+        self.runtime.block_on(async {
+            let options = KubeConfigOptions::default();
+            let mut config =
+                kube::Config::from_custom_kubeconfig(kubeconfig, &options).await.context("failed to use a kubeconfig")?;
+            // A story wants the first answer, not the one that retries led to.
+            config.default_retry = false;
+            kube::Client::try_from(config).context("failed to make a client")
+        })
+    }
+
+    /// Sends one request as the user and waits for the answer.
+    pub(crate) fn request(
+        &self,
+        user: &User,
+        method: Method,
+        path: &str,
+        content_type: &str,
+        body: Option<&Value>,
+    ) -> anyhow::Result<Answer> {
+        let client = self.client(user)?;
+        let bytes = body.map(ToString::to_string).unwrap_or_default();
+        let request = Request::builder()
+            .method(method)
+            .uri(path)
+            .header(CONTENT_TYPE, content_type)
+            .body(Body::from(bytes.into_bytes()))
+            .context("failed to build a request")?;
+        self.runtime.block_on(async {
+            let response = client.send(request).await.with_context(|| format!("failed to reach {path}"))?;
+            let (head, body) = response.into_parts();
+            let bytes = body.collect().await.context("failed to read an answer")?.to_bytes();
+            let warnings = head.headers.get_all("warning").iter();
+            Ok(Answer {
+                code: head.status.as_u16(),
+                body: serde_json::from_slice(&bytes).unwrap_or(Value::Null),
+                warnings: warnings.filter_map(|value| unquote(value.to_str().ok()?)).collect(),
+            })
+        })
+    }
+}
+
+/// The text of `299 - "text"`.
+fn unquote(header: &str) -> Option<String> {
+    let (_, quoted) = header.split_once('"')?;
+    let (text, _) = quoted.rsplit_once('"')?;
+    Some(text.replace("\\\"", "\"").replace("\\\\", "\\"))
+}
