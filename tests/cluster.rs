@@ -1,4 +1,4 @@
-//! Stories on a real API server: what people and controllers do, and what is stored.
+//! Stories on a real API server: what people and controllers do, what they are told, and what is stored.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -7,19 +7,25 @@
     reason = "in tests a panic is the report"
 )]
 
+/// Shared with `examples/local_cluster.rs`.
+#[path = "support"]
 mod support {
     pub(crate) mod control_plane;
+    pub(crate) mod manifests;
+    pub(crate) mod runstamp;
 }
 
-use support::control_plane::{ControlPlane, Start, User};
+mod cluster {
+    pub(crate) mod casts;
+    pub(crate) mod rerun;
+    pub(crate) mod stage;
 
-#[test]
-fn smoke() {
-    let Start::Running(plane) = ControlPlane::start().unwrap() else { panic!("missing") };
-    let answer = plane.kubectl(&User::Admin, &["version"], "").unwrap();
-    println!("{answer:?} {}", plane.folder().display());
-    let answer = plane
-        .request(&User::Person("alice"), axum::http::Method::GET, "/apis/tekton.dev/v1/pipelineruns", "application/json", None)
-        .unwrap();
-    println!("{answer:?}");
+    mod children;
+    mod corpus;
+    mod kubectl;
+    mod lifecycle;
+    mod ownership;
+    mod reports;
+    mod shipped;
+    mod status;
 }

@@ -1,10 +1,12 @@
 //! A real kube-apiserver with its etcd, on loopback, for as long as a value lives.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::io::Write as _;
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use anyhow::{Context as _, anyhow};
@@ -41,6 +43,8 @@ pub(crate) struct ControlPlane {
     programs: Programs,
     server: String,
     folder: PathBuf,
+    /// The kubeconfig of each user who has acted, by name: a file that is written once is never read half.
+    kubeconfigs: Mutex<BTreeMap<String, PathBuf>>,
 }
 
 /// What kubectl did.
@@ -70,8 +74,16 @@ impl ControlPlane {
             match Self::start_once(&programs) {
                 Ok((api_server, etcd, authority, server, folder)) => {
                     let runtime = Runtime::new().context("failed to start tokio")?;
-                    let this =
-                        Self { _api_server: api_server, _etcd: etcd, runtime, authority, programs, server, folder };
+                    let this = Self {
+                        _api_server: api_server,
+                        _etcd: etcd,
+                        runtime,
+                        authority,
+                        programs,
+                        server,
+                        folder,
+                        kubeconfigs: Mutex::default(),
+                    };
                     this.grant_rights()?;
                     return Ok(Start::Running(Box::new(this)));
                 }
@@ -92,7 +104,9 @@ impl ControlPlane {
         let [etcd_port, peer_port, api_port] = free_ports()?;
         let etcd_address = format!("http://127.0.0.1:{etcd_port}");
         let mut etcd = start_etcd(programs, &folder, &etcd_address, peer_port)?;
-        etcd.wait_for("listening", START, || std::net::TcpStream::connect(("127.0.0.1", etcd_port)).ok())?;
+        etcd.wait_for("listening", START, || {
+            std::net::TcpStream::connect(("127.0.0.1", etcd_port)).ok()
+        })?;
         let authority = Authority::generate()?;
         let mut api_server = start_api_server(programs, &folder, &etcd_address, api_port, &authority)?;
         let server = format!("https://127.0.0.1:{api_port}");
@@ -128,7 +142,9 @@ impl ControlPlane {
                 },
             ],
         });
-        self.kubectl(&User::Admin, &["create", "-f", "-"], &rights.to_string())?.succeeded().map(drop)
+        self.kubectl(&User::Admin, &["create", "-f", "-"], &rights.to_string())?
+            .succeeded()
+            .map(drop)
     }
 
     /// Runs kubectl as a user and hands back what it printed.
@@ -138,7 +154,13 @@ impl ControlPlane {
 
     /// The kubeconfig of a user, written on demand.
     pub(crate) fn kubeconfig(&self, user: &User) -> anyhow::Result<PathBuf> {
-        credentials::write_kubeconfig(&self.folder, user, &self.server, &self.authority)
+        let mut written = self.kubeconfigs.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(path) = written.get(&user.name()) {
+            return Ok(path.clone());
+        }
+        let path = credentials::write_kubeconfig(&self.folder, user, &self.server, &self.authority)?;
+        written.insert(user.name(), path.clone());
+        Ok(path)
     }
 
     /// The kubectl that was built with the API server.
@@ -165,7 +187,11 @@ impl ControlPlane {
 impl Kubectl {
     /// Itself, or what kubectl said as an error.
     pub(crate) fn succeeded(self) -> anyhow::Result<Self> {
-        if self.code == 0 { Ok(self) } else { Err(anyhow!("kubectl ended with {}: {}", self.code, self.stderr)) }
+        if self.code == 0 {
+            Ok(self)
+        } else {
+            Err(anyhow!("kubectl ended with {}: {}", self.code, self.stderr))
+        }
     }
 }
 
@@ -217,7 +243,10 @@ fn free_ports<const N: usize>() -> anyhow::Result<[u16; N]> {
     let mut ports = [0; N];
     for port in &mut ports {
         let listener = TcpListener::bind(("127.0.0.1", 0)).context("failed to find a free port")?;
-        *port = listener.local_addr().context("failed to read the address of a listener")?.port();
+        *port = listener
+            .local_addr()
+            .context("failed to read the address of a listener")?
+            .port();
         listeners.push(listener);
     }
     Ok(ports)

@@ -1,5 +1,9 @@
 //! Requests to the API server as a user, with all that it answers: code, object or Status, warnings.
 
+use std::io::{Read as _, Write as _};
+use std::net::TcpStream;
+use std::time::Duration;
+
 use anyhow::Context as _;
 use axum::http::{Method, Request, header::CONTENT_TYPE};
 use http_body_util::BodyExt as _;
@@ -8,6 +12,9 @@ use kube::config::{KubeConfigOptions, Kubeconfig};
 use serde_json::Value;
 
 use super::{ControlPlane, User};
+
+/// How long a server on loopback may take to answer a probe.
+const ANSWER: Duration = Duration::from_secs(5);
 
 /// What the API server answered.
 #[derive(Debug)]
@@ -36,7 +43,9 @@ impl Answer {
         let text = |cause: &Value, key: &str| cause.get(key).and_then(Value::as_str).unwrap_or_default().to_owned();
         let causes = self.body.pointer("/details/causes").and_then(Value::as_array);
         let line = |cause: &Value| format!("{}: {}", text(cause, "field"), text(cause, "message"));
-        causes.map(|causes| causes.iter().map(line).collect()).unwrap_or_default()
+        causes
+            .map(|causes| causes.iter().map(line).collect())
+            .unwrap_or_default()
     }
 }
 
@@ -49,8 +58,9 @@ impl ControlPlane {
         let kubeconfig = Kubeconfig::read_from(&path).context("failed to read a kubeconfig")?;
         self.runtime.block_on(async {
             let options = KubeConfigOptions::default();
-            let mut config =
-                kube::Config::from_custom_kubeconfig(kubeconfig, &options).await.context("failed to use a kubeconfig")?;
+            let mut config = kube::Config::from_custom_kubeconfig(kubeconfig, &options)
+                .await
+                .context("failed to use a kubeconfig")?;
             // A story wants the first answer, not the one that retries led to.
             config.default_retry = false;
             kube::Client::try_from(config).context("failed to make a client")
@@ -75,7 +85,10 @@ impl ControlPlane {
             .body(Body::from(bytes.into_bytes()))
             .context("failed to build a request")?;
         self.runtime.block_on(async {
-            let response = client.send(request).await.with_context(|| format!("failed to reach {path}"))?;
+            let response = client
+                .send(request)
+                .await
+                .with_context(|| format!("failed to reach {path}"))?;
             let (head, body) = response.into_parts();
             let bytes = body.collect().await.context("failed to read an answer")?.to_bytes();
             let warnings = head.headers.get_all("warning").iter();
@@ -86,6 +99,21 @@ impl ControlPlane {
             })
         })
     }
+}
+
+/// The status code that a plain HTTP server on loopback answers to `GET url` with, if it answers.
+pub(crate) fn plain_get(url: &str) -> Option<u16> {
+    let (address, path) = url.strip_prefix("http://")?.split_once('/')?;
+    let mut stream = TcpStream::connect(address).ok()?;
+    stream.set_read_timeout(Some(ANSWER)).ok()?;
+    write!(
+        stream,
+        "GET /{path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n"
+    )
+    .ok()?;
+    let mut answer = Vec::new();
+    stream.read_to_end(&mut answer).ok()?;
+    String::from_utf8_lossy(&answer).split(' ').nth(1)?.parse().ok()
 }
 
 /// The text of `299 - "text"`.

@@ -28,8 +28,14 @@ impl Authority {
         let mut params = CertificateParams::default();
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         params.distinguished_name.push(DnType::CommonName, "runstamp tests");
-        let certificate = params.self_signed(&key).context("failed to sign the authority's certificate")?.pem();
-        Ok(Self { issuer: Issuer::new(params, key), certificate })
+        let certificate = params
+            .self_signed(&key)
+            .context("failed to sign the authority's certificate")?
+            .pem();
+        Ok(Self {
+            issuer: Issuer::new(params, key),
+            certificate,
+        })
     }
 
     /// The authority's certificate, as PEM.
@@ -49,7 +55,9 @@ impl Authority {
         let mut params = CertificateParams::new(names).context("failed to read the names of a certificate")?;
         params.distinguished_name.push(DnType::CommonName, name);
         params.extended_key_usages.push(ExtendedKeyUsagePurpose::ServerAuth);
-        let certificate = params.signed_by(&key, &self.issuer).context("failed to sign a serving certificate")?;
+        let certificate = params
+            .signed_by(&key, &self.issuer)
+            .context("failed to sign a serving certificate")?;
         let files = ServingFiles {
             certificate: folder.join(format!("{name}.crt")),
             key: folder.join(format!("{name}.key")),
@@ -70,7 +78,10 @@ impl TokenKey {
     /// Generates the key into `folder`.
     pub(crate) fn generate(folder: &Path) -> anyhow::Result<Self> {
         let key = KeyPair::generate().context("failed to generate the key of service account tokens")?;
-        let files = Self { public: folder.join("tokens.pub"), private: folder.join("tokens.key") };
+        let files = Self {
+            public: folder.join("tokens.pub"),
+            private: folder.join("tokens.key"),
+        };
         write(&files.public, &key.public_key_pem())?;
         write(&files.private, &key.serialize_pem())?;
         Ok(files)
@@ -99,7 +110,10 @@ const PEOPLE: [&str; 2] = ["alice", "bob"];
 impl User {
     /// The service account that a name such as `tekton-chains/tekton-chains-controller` stands for.
     pub(crate) fn service_account(namespace: &str, name: &str) -> Self {
-        Self::ServiceAccount { namespace: namespace.to_owned(), name: name.to_owned() }
+        Self::ServiceAccount {
+            namespace: namespace.to_owned(),
+            name: name.to_owned(),
+        }
     }
 
     /// The user name that the API server sees.

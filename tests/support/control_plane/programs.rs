@@ -14,8 +14,13 @@ use sha2::{Digest as _, Sha256};
 const MODULE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/cluster/controlplane");
 
 /// The files of that module that decide what comes out.
-const SOURCES: [&str; 5] =
-    ["go.mod", "go.sum", "cmd/etcd/main.go", "cmd/kube-apiserver/main.go", "cmd/kubectl/main.go"];
+const SOURCES: [&str; 5] = [
+    "go.mod",
+    "go.sum",
+    "cmd/etcd/main.go",
+    "cmd/kube-apiserver/main.go",
+    "cmd/kubectl/main.go",
+];
 
 /// Without a version, kubectl cannot parse the server's, and clients refuse it.
 const LINK_FLAGS: &str = "-s -w -X k8s.io/component-base/version.gitVersion=v1.37.2 \
@@ -65,9 +70,17 @@ pub(crate) fn find_or_build() -> anyhow::Result<Found> {
 fn in_folder(folder: &Path) -> anyhow::Result<Programs> {
     let program = |name: &str| {
         let path = folder.join(name);
-        if path.is_file() { Ok(path) } else { Err(anyhow!("{} is not there", path.display())) }
+        if path.is_file() {
+            Ok(path)
+        } else {
+            Err(anyhow!("{} is not there", path.display()))
+        }
     };
-    Ok(Programs { etcd: program("etcd")?, kube_apiserver: program("kube-apiserver")?, kubectl: program("kubectl")? })
+    Ok(Programs {
+        etcd: program("etcd")?,
+        kube_apiserver: program("kube-apiserver")?,
+        kubectl: program("kubectl")?,
+    })
 }
 
 /// A folder of the user, so that a fresh clone on the same machine builds nothing.
@@ -86,22 +99,44 @@ fn digest() -> anyhow::Result<String> {
         let path = Path::new(MODULE).join(source);
         digest.update(fs::read(&path).with_context(|| format!("failed to read {}", path.display()))?);
     }
-    Ok(digest.finalize().iter().take(8).map(|byte| format!("{byte:02x}")).collect())
+    Ok(digest
+        .finalize()
+        .iter()
+        .take(8)
+        .map(|byte| format!("{byte:02x}"))
+        .collect())
 }
 
 fn check_go() -> Result<(), String> {
-    let output = go().arg("version").output().map_err(|error| format!("go does not start ({error})"))?;
+    let output = go()
+        .arg("version")
+        .output()
+        .map_err(|error| format!("go does not start ({error})"))?;
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
-    let version = text.split_whitespace().nth(2).and_then(|word| word.strip_prefix("go")).unwrap_or_default();
-    let mut numbers = version.split('.').map(|number| number.parse::<u32>().unwrap_or_default());
+    let version = text
+        .split_whitespace()
+        .nth(2)
+        .and_then(|word| word.strip_prefix("go"))
+        .unwrap_or_default();
+    let mut numbers = version
+        .split('.')
+        .map(|number| number.parse::<u32>().unwrap_or_default());
     let found = (numbers.next().unwrap_or_default(), numbers.next().unwrap_or_default());
-    if found < OLDEST_GO { Err(format!("Go is too old (found {version})")) } else { Ok(()) }
+    if found < OLDEST_GO {
+        Err(format!("Go is too old (found {version})"))
+    } else {
+        Ok(())
+    }
 }
 
 /// Go as installed: no download of another toolchain, no flags from the user's environment.
 fn go() -> Command {
     let mut command = Command::new("go");
-    command.current_dir(MODULE).env("GOTOOLCHAIN", "local").env("GOFLAGS", "").env("GOWORK", "off");
+    command
+        .current_dir(MODULE)
+        .env("GOTOOLCHAIN", "local")
+        .env("GOFLAGS", "")
+        .env("GOWORK", "off");
     command
 }
 
@@ -110,7 +145,8 @@ fn build_once(cache: &Path, folder: &Path) -> anyhow::Result<()> {
     fs::create_dir_all(cache).with_context(|| format!("failed to create {}", cache.display()))?;
     let lock_path = folder.with_extension("lock");
     let lock = File::create(&lock_path).with_context(|| format!("failed to create {}", lock_path.display()))?;
-    lock.lock().with_context(|| format!("failed to lock {}", lock_path.display()))?;
+    lock.lock()
+        .with_context(|| format!("failed to lock {}", lock_path.display()))?;
     if in_folder(folder).is_ok() {
         return Ok(());
     }
@@ -124,13 +160,25 @@ fn build_once(cache: &Path, folder: &Path) -> anyhow::Result<()> {
     let mut output_folder = OsString::from(&unfinished);
     output_folder.push("/");
     let output = go()
-        .args(["build", "-mod=readonly", "-buildvcs=false", "-trimpath", "-ldflags", LINK_FLAGS, "-o"])
+        .args([
+            "build",
+            "-mod=readonly",
+            "-buildvcs=false",
+            "-trimpath",
+            "-ldflags",
+            LINK_FLAGS,
+            "-o",
+        ])
         .arg(output_folder)
         .arg("./cmd/...")
         .output()
         .context("failed to start go build")?;
     if !output.status.success() {
-        return Err(anyhow!("go build failed ({})\n{}", output.status, String::from_utf8_lossy(&output.stderr)));
+        return Err(anyhow!(
+            "go build failed ({})\n{}",
+            output.status,
+            String::from_utf8_lossy(&output.stderr)
+        ));
     }
     let _ = fs::remove_dir_all(folder);
     fs::rename(&unfinished, folder).with_context(|| format!("failed to put {} in place", folder.display()))

@@ -67,12 +67,21 @@ impl Supervised {
             .spawn()
             .with_context(|| format!("failed to start {name} ({})", program.display()))?;
         let signals = supervisor.stdin.take();
-        Ok(Self { name: name.to_owned(), supervisor, signals, stdout, stderr })
+        Ok(Self {
+            name: name.to_owned(),
+            supervisor,
+            signals,
+            stdout,
+            stderr,
+        })
     }
 
     /// Sends a signal, by its name without SIG.
     pub(crate) fn signal(&mut self, signal: &str) -> anyhow::Result<()> {
-        let signals = self.signals.as_mut().ok_or_else(|| anyhow!("{} was stopped before", self.name))?;
+        let signals = self
+            .signals
+            .as_mut()
+            .ok_or_else(|| anyhow!("{} was stopped before", self.name))?;
         writeln!(signals, "{signal}").with_context(|| format!("failed to send {signal} to {}", self.name))
     }
 
@@ -88,13 +97,24 @@ impl Supervised {
             if let Some(value) = condition() {
                 return Ok(value);
             }
-            let ended = self.supervisor.try_wait().context("failed to ask for the supervisor's state")?;
+            let ended = self
+                .supervisor
+                .try_wait()
+                .context("failed to ask for the supervisor's state")?;
             if let Some(status) = ended {
-                return Err(anyhow!("{} ended ({status}) before it was {what}\n{}", self.name, self.log_tail()));
+                return Err(anyhow!(
+                    "{} ended ({status}) before it was {what}\n{}",
+                    self.name,
+                    self.log_tail()
+                ));
             }
             if deadline < start.elapsed() {
                 let seconds = deadline.as_secs();
-                return Err(anyhow!("{} was not {what} after {seconds} s\n{}", self.name, self.log_tail()));
+                return Err(anyhow!(
+                    "{} was not {what} after {seconds} s\n{}",
+                    self.name,
+                    self.log_tail()
+                ));
             }
             std::thread::sleep(POLL);
         }
@@ -105,7 +125,11 @@ impl Supervised {
         self.signal("TERM")?;
         let start = Instant::now();
         loop {
-            if let Some(status) = self.supervisor.try_wait().context("failed to ask for the supervisor's state")? {
+            if let Some(status) = self
+                .supervisor
+                .try_wait()
+                .context("failed to ask for the supervisor's state")?
+            {
                 return Ok(status.success());
             }
             if deadline < start.elapsed() {
@@ -120,9 +144,9 @@ impl Supervised {
         }
     }
 
-    /// What the program has printed to standard output so far.
-    pub(crate) fn stdout(&self) -> String {
-        std::fs::read_to_string(&self.stdout).unwrap_or_default()
+    /// Where what the program prints to standard output goes.
+    pub(crate) fn stdout_file(&self) -> PathBuf {
+        self.stdout.clone()
     }
 
     /// What the program has logged so far.
@@ -136,7 +160,10 @@ impl Supervised {
         let log = self.log();
         let lines: Vec<&str> = log.lines().collect();
         let tail = lines.len().saturating_sub(LINES);
-        format!("the end of its log:\n{}", lines.into_iter().skip(tail).collect::<Vec<_>>().join("\n"))
+        format!(
+            "the end of its log:\n{}",
+            lines.into_iter().skip(tail).collect::<Vec<_>>().join("\n")
+        )
     }
 }
 

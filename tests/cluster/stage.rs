@@ -1,0 +1,427 @@
+//! The API server that the stories share, their namespaces, and who acts in them.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::{Mutex, OnceLock, PoisonError};
+use std::time::{Duration, Instant};
+
+use axum::http::Method;
+use serde_json::{Value, json};
+
+use crate::support::control_plane::api::Answer;
+use crate::support::control_plane::{ControlPlane, Kubectl, Start, User, say};
+use crate::support::manifests::{self, Local};
+use crate::support::runstamp::{self, RunstampServer};
+
+pub(crate) const ALICE: User = User::Person("alice");
+pub(crate) const BOB: User = User::Person("bob");
+
+/// The label that says which installation of Runstamp guards a namespace.
+const GUARD_LABEL: &str = "tests.runstamp.dev/guard";
+
+/// Nothing listens on this port of loopback.
+const NOBODY: &str = "https://127.0.0.1:1";
+
+/// How long the API server may take to see a new CRD or webhook configuration.
+const PROPAGATION: Duration = Duration::from_secs(60);
+
+const JSON: &str = "application/json";
+
+/// Which installation of Runstamp the Runs of a namespace are sent to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Guard {
+    /// None: the webhooks are not registered.
+    Off,
+    /// One that serves the built-ins.
+    Builtins,
+    /// One that serves the starter policies besides.
+    Starter,
+    /// One that is registered as shipped and does not answer.
+    Down,
+    /// The same, except that every call without an answer is refused: it shows which requests are sent at all.
+    DownAndStrict,
+}
+
+impl Guard {
+    fn label(self) -> Option<&'static str> {
+        match self {
+            Self::Off => None,
+            Self::Builtins => Some("builtins"),
+            Self::Starter => Some("starter"),
+            Self::Down => Some("down"),
+            Self::DownAndStrict => Some("down-and-strict"),
+        }
+    }
+
+    /// The arguments of its server, or nothing where there is none.
+    fn arguments(self) -> Option<&'static [&'static str]> {
+        match self {
+            Self::Builtins => Some(&[]),
+            Self::Starter => Some(&["--policies", concat!(env!("CARGO_MANIFEST_DIR"), "/policies/starter")]),
+            Self::Off | Self::Down | Self::DownAndStrict => None,
+        }
+    }
+}
+
+/// An API server with the CRDs of the Runs, and installations of Runstamp as stories need them.
+pub(crate) struct Cluster {
+    plane: ControlPlane,
+    installed: Mutex<BTreeMap<Guard, Option<RunstampServer>>>,
+}
+
+static SHARED: OnceLock<Result<Option<Cluster>, String>> = OnceLock::new();
+
+/// The shared cluster; none, said once and loudly, where this machine cannot have one.
+pub(crate) fn cluster() -> Option<&'static Cluster> {
+    let start = || Cluster::start(&manifests::crds().unwrap()).map_err(|error| format!("{error:#}"));
+    SHARED
+        .get_or_init(start)
+        .as_ref()
+        .unwrap_or_else(|error| panic!("{error}"))
+        .as_ref()
+}
+
+impl Cluster {
+    /// Starts an API server with these CRDs.
+    pub(crate) fn start(crds: &[Value]) -> anyhow::Result<Option<Self>> {
+        let plane = match ControlPlane::start()? {
+            Start::Running(plane) => *plane,
+            Start::Missing(sentence) => {
+                let required = std::env::var("RUNSTAMP_CLUSTER").is_ok_and(|value| value == "required");
+                assert!(!required, "{sentence} (RUNSTAMP_CLUSTER=required)");
+                say(&format!("SKIPPED, nothing was proven: {sentence}"));
+                return Ok(None);
+            }
+        };
+        let cluster = Self {
+            plane,
+            installed: Mutex::new(BTreeMap::from([(Guard::Off, None)])),
+        };
+        for crd in crds {
+            cluster.create_cluster_wide("/apis/apiextensions.k8s.io/v1/customresourcedefinitions", crd);
+            for path in served_paths(crd) {
+                wait_until(&format!("{path} is served"), || {
+                    let answer = cluster.admin(Method::GET, &path, None);
+                    expect(answer.is_success(), &answer)
+                });
+            }
+        }
+        Ok(Some(cluster))
+    }
+
+    /// A namespace of its own for a story, guarded from its first Run on.
+    pub(crate) fn namespace(&self, name: &str, guard: Guard) -> Namespace<'_> {
+        let labels = guard.label().map_or(json!({}), |label| json!({ GUARD_LABEL: label }));
+        let namespace = self.labelled_namespace(name, guard, labels);
+        namespace.wait_until_guarded(guard);
+        namespace
+    }
+
+    /// A namespace that is registered as guarded and says by a label of its own that it wants not to be.
+    pub(crate) fn excluded_namespace(&self, name: &str, guard: Guard) -> Namespace<'_> {
+        self.labelled_namespace(
+            name,
+            guard,
+            json!({ GUARD_LABEL: guard.label(), "runstamp.dev/exclude": "" }),
+        )
+    }
+
+    fn labelled_namespace(&self, name: &str, guard: Guard, labels: Value) -> Namespace<'_> {
+        self.install(guard);
+        let namespace = json!({
+            "apiVersion": "v1",
+            "kind": "Namespace",
+            "metadata": { "name": name, "labels": labels },
+        });
+        self.create_cluster_wide("/api/v1/namespaces", &namespace);
+        Namespace {
+            cluster: self,
+            name: name.to_owned(),
+        }
+    }
+
+    /// Creates an object that belongs to no namespace, as the administrator.
+    pub(crate) fn create_cluster_wide(&self, path: &str, object: &Value) {
+        let answer = self.admin(Method::POST, path, Some(object));
+        assert!(answer.is_success(), "{path} refused {object}: {answer:?}");
+    }
+
+    /// A request as the administrator.
+    pub(crate) fn admin(&self, method: Method, path: &str, body: Option<&Value>) -> Answer {
+        self.plane.request(&User::Admin, method, path, JSON, body).unwrap()
+    }
+
+    /// The API server itself.
+    pub(crate) fn plane(&self) -> &ControlPlane {
+        &self.plane
+    }
+
+    /// Starts an installation of Runstamp and registers it, the first time that a story wants it.
+    fn install(&self, guard: Guard) {
+        let mut installed = self.installed.lock().unwrap_or_else(PoisonError::into_inner);
+        if installed.contains_key(&guard) {
+            return;
+        }
+        let label = guard.label().unwrap();
+        let server = guard.arguments().map(|arguments| {
+            let program = runstamp::binary(Some(env!("CARGO_BIN_EXE_runstamp"))).unwrap();
+            RunstampServer::start(
+                &self.plane,
+                Path::new(&program),
+                &format!("runstamp-{label}"),
+                arguments,
+            )
+            .unwrap()
+        });
+        let local = Local {
+            suffix: &format!("-{label}"),
+            url: server.as_ref().map_or(NOBODY, RunstampServer::url),
+            ca_bundle: &self.plane.ca_bundle(),
+            namespaces: Some(json!({ "key": GUARD_LABEL, "operator": "In", "values": [label] })),
+        };
+        let mut configurations = manifests::local_webhooks(&local).unwrap();
+        if guard == Guard::DownAndStrict {
+            configurations.iter_mut().for_each(refuse_without_answer);
+        }
+        self.register(&configurations);
+        installed.insert(guard, server);
+    }
+
+    /// Registers webhook configurations.
+    pub(crate) fn register(&self, configurations: &[Value]) {
+        for configuration in configurations {
+            let kind = configuration["kind"].as_str().unwrap().to_lowercase();
+            self.create_cluster_wide(&format!("/apis/admissionregistration.k8s.io/v1/{kind}s"), configuration);
+        }
+    }
+}
+
+fn refuse_without_answer(configuration: &mut Value) {
+    for webhook in configuration["webhooks"].as_array_mut().unwrap() {
+        webhook["failurePolicy"] = json!("Fail");
+    }
+}
+
+/// The collections that a CRD serves.
+fn served_paths(crd: &Value) -> Vec<String> {
+    let plural = crd["spec"]["names"]["plural"].as_str().unwrap();
+    let versions = crd["spec"]["versions"].as_array().unwrap();
+    let path = |version: &Value| format!("/apis/tekton.dev/{}/{plural}", version["name"].as_str().unwrap());
+    versions.iter().map(path).collect()
+}
+
+/// Waits for something that the API server does by itself soon; an `Err` says what is seen instead.
+pub(crate) fn wait_until(what: &str, mut condition: impl FnMut() -> Result<(), String>) {
+    let start = Instant::now();
+    while let Err(seen) = condition() {
+        let waited = start.elapsed();
+        assert!(
+            waited < PROPAGATION,
+            "waited {} s in vain until {what}: {seen}",
+            waited.as_secs()
+        );
+        std::thread::sleep(Duration::from_millis(50));
+    }
+}
+
+/// What [`wait_until`] wants to know about a request.
+pub(crate) fn expect(is_met: bool, answer: &Answer) -> Result<(), String> {
+    if is_met { Ok(()) } else { Err(format!("{answer:?}")) }
+}
+
+/// A namespace of a story.
+pub(crate) struct Namespace<'a> {
+    cluster: &'a Cluster,
+    pub(crate) name: String,
+}
+
+impl Namespace<'_> {
+    /// Who acts here from now on.
+    pub(crate) fn as_user(&self, user: User) -> Actor<'_> {
+        Actor { namespace: self, user }
+    }
+
+    /// A Run as it is stored, read by the administrator; none if it is not there.
+    pub(crate) fn stored(&self, run: &Value) -> Option<Value> {
+        let answer = self.cluster.admin(Method::GET, &self.object_path(run), None);
+        match answer.code {
+            404 => None,
+            200 => Some(answer.body),
+            _ => panic!("cannot read {run}: {answer:?}"),
+        }
+    }
+
+    /// How many Runs of the kind of `run` are stored here.
+    pub(crate) fn count(&self, run: &Value) -> usize {
+        let answer = self.cluster.admin(Method::GET, &self.collection_path(run), None);
+        answer.body["items"]
+            .as_array()
+            .unwrap_or_else(|| panic!("cannot list: {answer:?}"))
+            .len()
+    }
+
+    /// From now on Runs of this namespace are sent to another installation.
+    pub(crate) fn guard(&self, guard: Guard) {
+        self.cluster.install(guard);
+        let path = format!("/api/v1/namespaces/{}", self.name);
+        let patch = json!({ "metadata": { "labels": { GUARD_LABEL: guard.label() } } });
+        let merge = "application/merge-patch+json";
+        let answer = self
+            .cluster
+            .plane
+            .request(&User::Admin, Method::PATCH, &path, merge, Some(&patch))
+            .unwrap();
+        assert!(answer.is_success(), "{answer:?}");
+        self.wait_until_guarded(guard);
+    }
+
+    /// The API server sees new configurations and labels a little later; both kinds of webhook must be in force.
+    fn wait_until_guarded(&self, guard: Guard) {
+        let probe = |annotations: Value| {
+            let run = json!({
+                "apiVersion": "tekton.dev/v1",
+                "kind": "PipelineRun",
+                "metadata": { "name": "probe", "annotations": annotations },
+                "spec": { "pipelineRef": { "name": "probe" } },
+            });
+            self.as_user(User::Admin).dry_run(&run)
+        };
+        wait_until(&format!("{guard:?} guards {}", self.name), || {
+            let copied = probe(json!({ "chains.tekton.dev/signed": "true" }));
+            match guard {
+                Guard::Off => expect(copied.is_success(), &copied),
+                Guard::Down | Guard::DownAndStrict => expect(copied.code == 500, &copied),
+                Guard::Builtins | Guard::Starter => {
+                    let reset = copied.is_success() && annotation(&copied.body, "chains.tekton.dev/signed").is_none();
+                    expect(reset, &copied)?;
+                    // Presence is judged by the validating webhook alone.
+                    let half = probe(json!({ "github.integrations.tekton.dev/owner": "acme" }));
+                    expect(half.code == 422, &half)
+                }
+            }
+        });
+    }
+
+    fn collection_path(&self, run: &Value) -> String {
+        let version = run["apiVersion"].as_str().unwrap();
+        let plural = run["kind"].as_str().unwrap().to_lowercase();
+        format!("/apis/{version}/namespaces/{}/{plural}s", self.name)
+    }
+
+    fn object_path(&self, run: &Value) -> String {
+        let name = run["metadata"]["name"].as_str().expect("the Run has a name");
+        format!("{}/{name}", self.collection_path(run))
+    }
+}
+
+/// A user in a namespace.
+pub(crate) struct Actor<'a> {
+    namespace: &'a Namespace<'a>,
+    user: User,
+}
+
+impl Actor<'_> {
+    /// Creates a Run. A namespace that a copied one still names is replaced, as clients do.
+    pub(crate) fn create(&self, run: &Value) -> Answer {
+        let path = self.namespace.collection_path(run);
+        self.send(Method::POST, &path, JSON, &self.placed(run))
+    }
+
+    /// Asks what a creation would give.
+    pub(crate) fn dry_run(&self, run: &Value) -> Answer {
+        let path = format!("{}?dryRun=All", self.namespace.collection_path(run));
+        self.send(Method::POST, &path, JSON, &self.placed(run))
+    }
+
+    /// Replaces a Run by this one.
+    pub(crate) fn update(&self, run: &Value) -> Answer {
+        self.send(Method::PUT, &self.namespace.object_path(run), JSON, &self.placed(run))
+    }
+
+    /// Replaces the status of a Run.
+    pub(crate) fn update_status(&self, run: &Value) -> Answer {
+        let path = format!("{}/status", self.namespace.object_path(run));
+        self.send(Method::PUT, &path, JSON, &self.placed(run))
+    }
+
+    /// Changes some fields of a Run.
+    pub(crate) fn merge(&self, run: &Value, patch: &Value) -> Answer {
+        self.send(
+            Method::PATCH,
+            &self.namespace.object_path(run),
+            "application/merge-patch+json",
+            patch,
+        )
+    }
+
+    /// Server-side apply of some metadata of a Run, without force.
+    pub(crate) fn apply(&self, run: &Value, manager: &str, metadata: &Value) -> Answer {
+        let path = format!("{}?fieldManager={manager}", self.namespace.object_path(run));
+        let mut object = json!({ "apiVersion": run["apiVersion"], "kind": run["kind"], "metadata": metadata });
+        object["metadata"]["name"] = run["metadata"]["name"].clone();
+        self.send(Method::PATCH, &path, "application/apply-patch+yaml", &object)
+    }
+
+    /// Deletes a Run.
+    pub(crate) fn delete(&self, run: &Value) -> Answer {
+        let path = self.namespace.object_path(run);
+        self.namespace
+            .cluster
+            .plane
+            .request(&self.user, Method::DELETE, &path, JSON, None)
+            .unwrap()
+    }
+
+    /// Runs kubectl in this namespace.
+    pub(crate) fn kubectl(&self, arguments: &[&str], stdin: &str) -> Kubectl {
+        let mut all = vec!["--namespace", &self.namespace.name];
+        all.extend(arguments);
+        self.namespace.cluster.plane.kubectl(&self.user, &all, stdin).unwrap()
+    }
+
+    fn send(&self, method: Method, path: &str, content_type: &str, body: &Value) -> Answer {
+        self.namespace
+            .cluster
+            .plane
+            .request(&self.user, method, path, content_type, Some(body))
+            .unwrap()
+    }
+
+    fn placed(&self, run: &Value) -> Value {
+        let mut run = run.clone();
+        run["metadata"]["namespace"] = json!(self.namespace.name);
+        run
+    }
+}
+
+/// The value of an annotation.
+pub(crate) fn annotation<'a>(run: &'a Value, key: &str) -> Option<&'a str> {
+    run["metadata"]["annotations"].get(key)?.as_str()
+}
+
+/// The value of a label.
+pub(crate) fn label<'a>(run: &'a Value, key: &str) -> Option<&'a str> {
+    run["metadata"]["labels"].get(key)?.as_str()
+}
+
+/// The finalizers.
+pub(crate) fn finalizers(run: &Value) -> Vec<&str> {
+    run["metadata"]["finalizers"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .filter_map(Value::as_str)
+        .collect()
+}
+
+/// The body of an answer that must be a yes.
+#[track_caller]
+pub(crate) fn admitted(answer: Answer) -> Value {
+    assert!(answer.is_success(), "refused: {answer:#?}");
+    answer.body
+}
+
+/// One document of YAML.
+pub(crate) fn yaml(text: &str) -> Value {
+    manifests::parse(text).unwrap().remove(0)
+}
