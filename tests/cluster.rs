@@ -9,6 +9,7 @@
 
 /// Shared with `examples/local_cluster.rs`.
 #[path = "support"]
+#[allow(dead_code, reason = "the example uses the rest")]
 mod support {
     pub(crate) mod control_plane;
     pub(crate) mod manifests;
@@ -20,12 +21,15 @@ mod cluster {
     pub(crate) mod rerun;
     pub(crate) mod stage;
 
+    mod admission_facts;
     mod children;
     mod corpus;
+    mod injection;
     mod kubectl;
     mod lifecycle;
     mod ownership;
     mod reports;
+    mod serving;
     mod shipped;
     mod status;
 }

@@ -139,6 +139,16 @@ fn an_excluded_namespace_is_left_alone() {
 }
 
 #[test]
+fn runstamps_own_namespace_is_left_alone() {
+    let Some(cluster) = cluster() else { return };
+    let own = cluster.own_namespace();
+    own.ask_for(Guard::DownAndStrict);
+    // Labels are seen in their order: once this one is in force, the one above was seen too.
+    cluster.namespace("beside-runstamp", Guard::DownAndStrict);
+    admitted(own.as_user(ALICE).create(&pipeline_run("in-own-namespace", &json!({}))));
+}
+
+#[test]
 fn finalizers_of_another_run_do_not_come_along() {
     let Some(cluster) = cluster() else { return };
     let ci = cluster.namespace("copied-finalizers", Guard::Builtins);

@@ -66,7 +66,7 @@ fn a_reset_that_forgets_the_owners_locks_chains_out() {
         .iter()
         .zip(["mutatingadmissionpolicies", "mutatingadmissionpolicybindings"])
     {
-        cluster.create_cluster_wide(&format!("/apis/admissionregistration.k8s.io/v1/{path}"), object);
+        cluster.create_object(&format!("/apis/admissionregistration.k8s.io/v1/{path}"), object);
     }
     wait_until("the naive reset is in force", || {
         let answer = ci.as_user(ALICE).dry_run(&copy());

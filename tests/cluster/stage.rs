@@ -9,9 +9,10 @@ use axum::http::Method;
 use serde_json::{Value, json};
 
 use crate::support::control_plane::api::Answer;
-use crate::support::control_plane::{ControlPlane, Kubectl, Start, User, say};
+use crate::support::control_plane::programs::say;
+use crate::support::control_plane::{ControlPlane, Kubectl, Start, User};
 use crate::support::manifests::{self, Local};
-use crate::support::runstamp::{self, RunstampServer};
+use crate::support::runstamp::{self, Options, RunstampServer};
 
 pub(crate) const ALICE: User = User::Person("alice");
 pub(crate) const BOB: User = User::Person("bob");
@@ -36,6 +37,8 @@ pub(crate) enum Guard {
     Builtins,
     /// One that serves the starter policies besides.
     Starter,
+    /// One that is registered as shipped and reached through the shipped Service.
+    Service,
     /// One that is registered as shipped and does not answer.
     Down,
     /// The same, except that every call without an answer is refused: it shows which requests are sent at all.
@@ -48,6 +51,7 @@ impl Guard {
             Self::Off => None,
             Self::Builtins => Some("builtins"),
             Self::Starter => Some("starter"),
+            Self::Service => Some("service"),
             Self::Down => Some("down"),
             Self::DownAndStrict => Some("down-and-strict"),
         }
@@ -56,7 +60,7 @@ impl Guard {
     /// The arguments of its server, or nothing where there is none.
     fn arguments(self) -> Option<&'static [&'static str]> {
         match self {
-            Self::Builtins => Some(&[]),
+            Self::Builtins | Self::Service => Some(&[]),
             Self::Starter => Some(&["--policies", concat!(env!("CARGO_MANIFEST_DIR"), "/policies/starter")]),
             Self::Off | Self::Down | Self::DownAndStrict => None,
         }
@@ -98,7 +102,7 @@ impl Cluster {
             installed: Mutex::new(BTreeMap::from([(Guard::Off, None)])),
         };
         for crd in crds {
-            cluster.create_cluster_wide("/apis/apiextensions.k8s.io/v1/customresourcedefinitions", crd);
+            cluster.create_object("/apis/apiextensions.k8s.io/v1/customresourcedefinitions", crd);
             for path in served_paths(crd) {
                 wait_until(&format!("{path} is served"), || {
                     let answer = cluster.admin(Method::GET, &path, None);
@@ -133,17 +137,18 @@ impl Cluster {
             "kind": "Namespace",
             "metadata": { "name": name, "labels": labels },
         });
-        self.create_cluster_wide("/api/v1/namespaces", &namespace);
+        self.create_object("/api/v1/namespaces", &namespace);
         Namespace {
             cluster: self,
             name: name.to_owned(),
         }
     }
 
-    /// Creates an object that belongs to no namespace, as the administrator.
-    pub(crate) fn create_cluster_wide(&self, path: &str, object: &Value) {
+    /// Creates an object as the administrator.
+    pub(crate) fn create_object(&self, path: &str, object: &Value) -> Value {
         let answer = self.admin(Method::POST, path, Some(object));
         assert!(answer.is_success(), "{path} refused {object}: {answer:?}");
+        answer.body
     }
 
     /// A request as the administrator.
@@ -163,19 +168,24 @@ impl Cluster {
             return;
         }
         let label = guard.label().unwrap();
+        let listen = if guard == Guard::Service {
+            self.shipped_service()
+        } else {
+            "127.0.0.1:0".to_owned()
+        };
         let server = guard.arguments().map(|arguments| {
-            let program = runstamp::binary(Some(env!("CARGO_BIN_EXE_runstamp"))).unwrap();
-            RunstampServer::start(
-                &self.plane,
-                Path::new(&program),
-                &format!("runstamp-{label}"),
+            let program = runstamp::binary(Path::new(env!("CARGO_BIN_EXE_runstamp")));
+            let options = Options {
+                name: &format!("runstamp-{label}"),
+                listen: &listen,
+                server_names: &["127.0.0.1", "runstamp.runstamp.svc"],
                 arguments,
-            )
-            .unwrap()
+            };
+            RunstampServer::start(&self.plane, &program, &options).unwrap()
         });
         let local = Local {
             suffix: &format!("-{label}"),
-            url: server.as_ref().map_or(NOBODY, RunstampServer::url),
+            url: (guard != Guard::Service).then(|| server.as_ref().map_or(NOBODY, RunstampServer::url)),
             ca_bundle: &self.plane.ca_bundle(),
             namespaces: Some(json!({ "key": GUARD_LABEL, "operator": "In", "values": [label] })),
         };
@@ -187,11 +197,31 @@ impl Cluster {
         installed.insert(guard, server);
     }
 
+    /// Creates the shipped Service and says on which address it is reached: one of loopback.
+    fn shipped_service(&self) -> String {
+        self.own_namespace();
+        let service = &manifests::namespace_and_service().unwrap()[1];
+        let created = self.create_object("/api/v1/namespaces/runstamp/services", service);
+        let address = created["spec"]["clusterIP"].as_str().unwrap();
+        format!("{address}:{}", created["spec"]["ports"][0]["port"])
+    }
+
+    /// Runstamp's own namespace, as shipped.
+    pub(crate) fn own_namespace(&self) -> Namespace<'_> {
+        let namespace = &manifests::namespace_and_service().unwrap()[0];
+        let answer = self.admin(Method::POST, "/api/v1/namespaces", Some(namespace));
+        assert!(answer.is_success() || answer.code == 409, "{answer:?}");
+        Namespace {
+            cluster: self,
+            name: namespace["metadata"]["name"].as_str().unwrap().to_owned(),
+        }
+    }
+
     /// Registers webhook configurations.
-    pub(crate) fn register(&self, configurations: &[Value]) {
+    fn register(&self, configurations: &[Value]) {
         for configuration in configurations {
             let kind = configuration["kind"].as_str().unwrap().to_lowercase();
-            self.create_cluster_wide(&format!("/apis/admissionregistration.k8s.io/v1/{kind}s"), configuration);
+            self.create_object(&format!("/apis/admissionregistration.k8s.io/v1/{kind}s"), configuration);
         }
     }
 }
@@ -262,6 +292,12 @@ impl Namespace<'_> {
 
     /// From now on Runs of this namespace are sent to another installation.
     pub(crate) fn guard(&self, guard: Guard) {
+        self.ask_for(guard);
+        self.wait_until_guarded(guard);
+    }
+
+    /// Labels the namespace and does not wait for an effect: there may be none.
+    pub(crate) fn ask_for(&self, guard: Guard) {
         self.cluster.install(guard);
         let path = format!("/api/v1/namespaces/{}", self.name);
         let patch = json!({ "metadata": { "labels": { GUARD_LABEL: guard.label() } } });
@@ -269,10 +305,8 @@ impl Namespace<'_> {
         let answer = self
             .cluster
             .plane
-            .request(&User::Admin, Method::PATCH, &path, merge, Some(&patch))
-            .unwrap();
-        assert!(answer.is_success(), "{answer:?}");
-        self.wait_until_guarded(guard);
+            .request(&User::Admin, Method::PATCH, &path, merge, Some(&patch));
+        admitted(answer.unwrap());
     }
 
     /// The API server sees new configurations and labels a little later; both kinds of webhook must be in force.
@@ -291,7 +325,7 @@ impl Namespace<'_> {
             match guard {
                 Guard::Off => expect(copied.is_success(), &copied),
                 Guard::Down | Guard::DownAndStrict => expect(copied.code == 500, &copied),
-                Guard::Builtins | Guard::Starter => {
+                Guard::Builtins | Guard::Starter | Guard::Service => {
                     let reset = copied.is_success() && annotation(&copied.body, "chains.tekton.dev/signed").is_none();
                     expect(reset, &copied)?;
                     // Presence is judged by the validating webhook alone.

@@ -16,12 +16,12 @@ use credentials::{Authority, ServingFiles, TokenKey};
 use programs::{Found, Programs};
 
 pub(crate) use credentials::User;
-pub(crate) use programs::say;
+
 pub(crate) use supervised::Supervised;
 
 pub(crate) mod api;
 mod credentials;
-mod programs;
+pub(crate) mod programs;
 mod supervised;
 
 /// Both start in about three seconds; a machine that compiles beside them may take many times that.

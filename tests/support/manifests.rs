@@ -14,8 +14,8 @@ const ROOT: &str = env!("CARGO_MANIFEST_DIR");
 pub(crate) struct Local<'a> {
     /// Makes names differ where several installations share one API server.
     pub(crate) suffix: &'a str,
-    /// `https://127.0.0.1:PORT`, without a path.
-    pub(crate) url: &'a str,
+    /// `https://127.0.0.1:PORT`, without a path; without it the shipped Service stays.
+    pub(crate) url: Option<&'a str>,
     /// The authority that signed what is served there, in base64.
     pub(crate) ca_bundle: &'a str,
     /// A further condition on namespaces, besides the shipped ones.
@@ -33,12 +33,7 @@ pub(crate) fn local_webhooks(local: &Local<'_>) -> anyhow::Result<Vec<Value>> {
         let name = format!("{name}{}", local.suffix);
         set(configuration, "/metadata/name", json!(name))?;
         for webhook in entries_mut(configuration)? {
-            let path = webhook
-                .pointer("/clientConfig/service/path")
-                .and_then(Value::as_str)
-                .unwrap_or_default();
-            let client = json!({ "url": format!("{}{path}", local.url), "caBundle": local.ca_bundle });
-            set(webhook, "/clientConfig", client)?;
+            point_at(webhook, local)?;
             if let Some(expression) = &local.namespaces {
                 webhook
                     .pointer_mut("/namespaceSelector/matchExpressions")
@@ -51,9 +46,32 @@ pub(crate) fn local_webhooks(local: &Local<'_>) -> anyhow::Result<Vec<Value>> {
     Ok(configurations)
 }
 
+fn point_at(webhook: &mut Value, local: &Local<'_>) -> anyhow::Result<()> {
+    let mut client = webhook.get("clientConfig").cloned().unwrap_or(Value::Null);
+    if let Some(url) = local.url {
+        let path = client
+            .pointer("/service/path")
+            .and_then(Value::as_str)
+            .unwrap_or_default();
+        client = json!({ "url": format!("{url}{path}") });
+    }
+    let fields = client
+        .as_object_mut()
+        .context("a shipped webhook has no clientConfig")?;
+    fields.insert("caBundle".to_owned(), json!(local.ca_bundle));
+    set(webhook, "/clientConfig", client)
+}
+
 /// The webhook configurations as shipped.
 pub(crate) fn webhooks() -> anyhow::Result<Vec<Value>> {
     documents(&Path::new(ROOT).join("manifests/500-webhooks.yaml"))
+}
+
+/// Runstamp's own namespace and its Service, as shipped.
+pub(crate) fn namespace_and_service() -> anyhow::Result<Vec<Value>> {
+    let mut all = documents(&Path::new(ROOT).join("manifests/100-namespace.yaml"))?;
+    all.extend(documents(&Path::new(ROOT).join("manifests/300-service.yaml"))?);
+    Ok(all)
 }
 
 fn entries_mut(configuration: &mut Value) -> anyhow::Result<&mut Vec<Value>> {

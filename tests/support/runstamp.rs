@@ -1,17 +1,37 @@
 //! A running `runstamp serve`, on free loopback ports.
 
 use std::env;
-use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
-
-use anyhow::Context as _;
 
 use super::control_plane::api::plain_get;
 use super::control_plane::{ControlPlane, Supervised};
 
 /// A debug build beside compilers needs longer than the tens of milliseconds of a release build.
 const START: Duration = Duration::from_secs(60);
+
+/// How a server is started.
+pub(crate) struct Options<'a> {
+    /// What its files and its certificate are called.
+    pub(crate) name: &'a str,
+    /// The address of the admission endpoints; port 0 is any free one.
+    pub(crate) listen: &'a str,
+    /// The names that the certificate is for.
+    pub(crate) server_names: &'a [&'a str],
+    /// What `serve` gets besides.
+    pub(crate) arguments: &'a [&'a str],
+}
+
+impl Default for Options<'_> {
+    fn default() -> Self {
+        Self {
+            name: "runstamp",
+            listen: "127.0.0.1:0",
+            server_names: &["127.0.0.1", "localhost"],
+            arguments: &[],
+        }
+    }
+}
 
 /// A server that runs until it is dropped.
 pub(crate) struct RunstampServer {
@@ -21,16 +41,16 @@ pub(crate) struct RunstampServer {
 }
 
 impl RunstampServer {
-    /// Starts `program serve` with these further arguments and waits until it says it is ready.
-    pub(crate) fn start(plane: &ControlPlane, program: &Path, name: &str, arguments: &[&str]) -> anyhow::Result<Self> {
-        let serving = plane.serving_files(name, &["127.0.0.1", "localhost"])?;
-        let mut all: Vec<String> = ["serve", "--listen", "127.0.0.1:0", "--listen-plain", "127.0.0.1:0"]
+    /// Starts `program serve` and waits until it says it is ready.
+    pub(crate) fn start(plane: &ControlPlane, program: &Path, options: &Options<'_>) -> anyhow::Result<Self> {
+        let serving = plane.serving_files(options.name, options.server_names)?;
+        let mut all: Vec<String> = ["serve", "--listen", options.listen, "--listen-plain", "127.0.0.1:0"]
             .map(str::to_owned)
             .to_vec();
         all.extend(["--tls-cert".to_owned(), serving.certificate.display().to_string()]);
         all.extend(["--tls-key".to_owned(), serving.key.display().to_string()]);
-        all.extend(arguments.iter().map(ToString::to_string));
-        let mut process = Supervised::start(name, program, &all, plane.folder(), None)?;
+        all.extend(options.arguments.iter().map(ToString::to_string));
+        let mut process = Supervised::start(options.name, program, &all, plane.folder(), None)?;
         let out = process.stdout_file();
         let (admission, probes) = process.wait_for("serving", START, || {
             let text = std::fs::read_to_string(&out).ok()?;
@@ -59,11 +79,6 @@ impl RunstampServer {
         &self.probes
     }
 
-    /// What it has logged so far.
-    pub(crate) fn log(&self) -> String {
-        self.process.log()
-    }
-
     /// Ends it as Kubernetes does, with SIGTERM; true if it ended well.
     pub(crate) fn terminate(mut self, deadline: Duration) -> anyhow::Result<bool> {
         self.process.terminate(deadline)
@@ -76,10 +91,7 @@ fn whole_line(line: &str) -> Option<&str> {
 }
 
 /// The binary to judge: `RUNSTAMP_BINARY` where it is set, so that the stories can be told of an installed one.
-pub(crate) fn binary(built: Option<&str>) -> anyhow::Result<PathBuf> {
-    let named: Option<OsString> = env::var_os("RUNSTAMP_BINARY").filter(|path| !path.is_empty());
-    named
-        .map(PathBuf::from)
-        .or_else(|| built.map(PathBuf::from))
-        .context("RUNSTAMP_BINARY must name the binary")
+pub(crate) fn binary(built: &Path) -> PathBuf {
+    let named = env::var_os("RUNSTAMP_BINARY").filter(|path| !path.is_empty());
+    named.map_or_else(|| built.to_owned(), PathBuf::from)
 }

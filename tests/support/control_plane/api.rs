@@ -5,7 +5,8 @@ use std::net::TcpStream;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use axum::http::{Method, Request, header::CONTENT_TYPE};
+use axum::http::header::{CONTENT_TYPE, USER_AGENT};
+use axum::http::{HeaderValue, Method, Request};
 use http_body_util::BodyExt as _;
 use kube::client::Body;
 use kube::config::{KubeConfigOptions, Kubeconfig};
@@ -37,16 +38,6 @@ impl Answer {
     pub(crate) fn message(&self) -> &str {
         self.body.get("message").and_then(Value::as_str).unwrap_or_default()
     }
-
-    /// The causes of a refusal, each as `field: message`.
-    pub(crate) fn causes(&self) -> Vec<String> {
-        let text = |cause: &Value, key: &str| cause.get(key).and_then(Value::as_str).unwrap_or_default().to_owned();
-        let causes = self.body.pointer("/details/causes").and_then(Value::as_array);
-        let line = |cause: &Value| format!("{}: {}", text(cause, "field"), text(cause, "message"));
-        causes
-            .map(|causes| causes.iter().map(line).collect())
-            .unwrap_or_default()
-    }
 }
 
 impl ControlPlane {
@@ -63,6 +54,10 @@ impl ControlPlane {
                 .context("failed to use a kubeconfig")?;
             // A story wants the first answer, not the one that retries led to.
             config.default_retry = false;
+            // The API server names the owner of a field after the client's first word.
+            config
+                .headers
+                .push((USER_AGENT, HeaderValue::from_static("kubectl-create")));
             kube::Client::try_from(config).context("failed to make a client")
         })
     }

@@ -38,12 +38,7 @@ impl Authority {
         })
     }
 
-    /// The authority's certificate, as PEM.
-    pub(crate) fn certificate(&self) -> &str {
-        &self.certificate
-    }
-
-    /// The same in base64, as `caBundle` and kubeconfig files want it.
+    /// The authority's certificate in base64, as `caBundle` and kubeconfig files want it.
     pub(crate) fn bundle(&self) -> String {
         STANDARD.encode(&self.certificate)
     }

@@ -77,7 +77,7 @@ impl Supervised {
     }
 
     /// Sends a signal, by its name without SIG.
-    pub(crate) fn signal(&mut self, signal: &str) -> anyhow::Result<()> {
+    fn signal(&mut self, signal: &str) -> anyhow::Result<()> {
         let signals = self
             .signals
             .as_mut()
@@ -149,15 +149,11 @@ impl Supervised {
         self.stdout.clone()
     }
 
-    /// What the program has logged so far.
-    pub(crate) fn log(&self) -> String {
-        String::from_utf8_lossy(&std::fs::read(&self.stderr).unwrap_or_default()).into_owned()
-    }
-
     /// The end of the log, for an error text.
     fn log_tail(&self) -> String {
         const LINES: usize = 30;
-        let log = self.log();
+        let bytes = std::fs::read(&self.stderr).unwrap_or_default();
+        let log = String::from_utf8_lossy(&bytes);
         let lines: Vec<&str> = log.lines().collect();
         let tail = lines.len().saturating_sub(LINES);
         format!(
