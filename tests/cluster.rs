@@ -25,6 +25,7 @@ mod cluster {
     mod children;
     mod corpus;
     mod injection;
+    mod kinds;
     mod kubectl;
     mod lifecycle;
     mod ownership;
@@ -32,4 +33,5 @@ mod cluster {
     mod serving;
     mod shipped;
     mod status;
+    mod supervision;
 }

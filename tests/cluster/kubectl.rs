@@ -59,6 +59,22 @@ fn a_clean_run_passes_in_silence() {
     assert_eq!((answer.code, answer.stderr.as_str()), (0, ""), "{answer:?}");
 }
 
+#[test]
+fn a_person_is_told_that_nobody_answers() {
+    let Some(cluster) = cluster() else { return };
+    let ci = cluster.namespace("nobody-answers", Guard::Down);
+    let answer = ci.as_user(ALICE).kubectl(&["create", "-f", "-"], CLEAN);
+    assert_ne!(answer.code, 0);
+    assert!(
+        answer.stderr.starts_with("Error from server (InternalError): "),
+        "{answer:?}"
+    );
+    assert!(
+        answer.stderr.contains("failed calling webhook \"runs.runstamp.dev\""),
+        "{answer:?}"
+    );
+}
+
 /// The oldest way to run something again.
 #[test]
 fn get_and_create_makes_a_new_run() {

@@ -1,25 +1,24 @@
 //! A real kube-apiserver with its etcd, on loopback, for as long as a value lives.
 
-use std::collections::BTreeMap;
 use std::fs;
 use std::io::Write as _;
-use std::net::TcpListener;
+use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use anyhow::{Context as _, anyhow};
-use tokio::runtime::Runtime;
+use axum::http::Method;
+use serde_json::Value;
 
+use access::{Access, Answer};
 use credentials::{Authority, ServingFiles, TokenKey};
 use programs::{Found, Programs};
 
 pub(crate) use credentials::User;
-
 pub(crate) use supervised::Supervised;
 
-pub(crate) mod api;
+pub(crate) mod access;
 mod credentials;
 pub(crate) mod programs;
 mod supervised;
@@ -35,16 +34,12 @@ const START_ATTEMPTS: usize = 3;
 
 /// A running API server. Dropping it kills both programs and removes their files.
 pub(crate) struct ControlPlane {
+    access: Access,
+    programs: Programs,
+    folder: PathBuf,
     // The API server goes before its etcd, whose supervisor removes the folder.
     _api_server: Supervised,
     _etcd: Supervised,
-    runtime: Runtime,
-    authority: Authority,
-    programs: Programs,
-    server: String,
-    folder: PathBuf,
-    /// The kubeconfig of each user who has acted, by name: a file that is written once is never read half.
-    kubeconfigs: Mutex<BTreeMap<String, PathBuf>>,
 }
 
 /// What kubectl did.
@@ -72,20 +67,9 @@ impl ControlPlane {
         let mut last = anyhow!("the control plane was never started");
         for _ in 0..START_ATTEMPTS {
             match Self::start_once(&programs) {
-                Ok((api_server, etcd, authority, server, folder)) => {
-                    let runtime = Runtime::new().context("failed to start tokio")?;
-                    let this = Self {
-                        _api_server: api_server,
-                        _etcd: etcd,
-                        runtime,
-                        authority,
-                        programs,
-                        server,
-                        folder,
-                        kubeconfigs: Mutex::default(),
-                    };
-                    this.grant_rights()?;
-                    return Ok(Start::Running(Box::new(this)));
+                Ok(plane) => {
+                    plane.grant_rights()?;
+                    return Ok(Start::Running(Box::new(plane)));
                 }
                 Err(error) => last = error,
             }
@@ -93,29 +77,33 @@ impl ControlPlane {
         Err(last.context(format!("the control plane did not start in {START_ATTEMPTS} attempts")))
     }
 
-    #[allow(clippy::type_complexity, reason = "the parts of one value that is not whole yet")]
-    fn start_once(programs: &Programs) -> anyhow::Result<(Supervised, Supervised, Authority, String, PathBuf)> {
-        // From here on the supervisor of etcd removes the folder, however this process ends.
+    fn start_once(programs: &Programs) -> anyhow::Result<Self> {
         let folder = tempfile::Builder::new()
             .prefix("runstamp-control-plane-")
             .tempdir()
-            .context("failed to create a folder for the control plane")?
-            .keep();
+            .context("failed to create a folder for the control plane")?;
         let [etcd_port, peer_port, api_port] = free_ports()?;
         let etcd_address = format!("http://127.0.0.1:{etcd_port}");
-        let mut etcd = start_etcd(programs, &folder, &etcd_address, peer_port)?;
-        etcd.wait_for("listening", START, || {
-            std::net::TcpStream::connect(("127.0.0.1", etcd_port)).ok()
-        })?;
+        let mut etcd = start_etcd(programs, folder.path(), &etcd_address, peer_port)?;
+        // From here on the supervisor of etcd removes the folder, however this process ends.
+        let folder = folder.keep();
+        etcd.wait_for("listening", START, || TcpStream::connect(("127.0.0.1", etcd_port)).ok())?;
         let authority = Authority::generate()?;
         let mut api_server = start_api_server(programs, &folder, &etcd_address, api_port, &authority)?;
-        let server = format!("https://127.0.0.1:{api_port}");
-        let kubeconfig = credentials::write_kubeconfig(&folder, &User::Admin, &server, &authority)?;
+        let access = Access::new(format!("https://127.0.0.1:{api_port}"), folder.clone(), authority)?;
         api_server.wait_for("ready", START, || {
-            let answer = run_kubectl(programs, &folder, &kubeconfig, &["get", "--raw", "/readyz"], "").ok()?;
-            (answer.code == 0).then_some(())
+            let answer = access
+                .request(&User::Admin, Method::GET, "/readyz", "text/plain", None)
+                .ok()?;
+            answer.is_success().then_some(())
         })?;
-        Ok((api_server, etcd, authority, server, folder))
+        Ok(Self {
+            access,
+            programs: programs.clone(),
+            folder,
+            _api_server: api_server,
+            _etcd: etcd,
+        })
     }
 
     /// Lets the people and every controller do everything with Runs, as the story of a cluster needs.
@@ -152,15 +140,21 @@ impl ControlPlane {
         run_kubectl(&self.programs, &self.folder, &self.kubeconfig(user)?, arguments, stdin)
     }
 
+    /// Sends one request as the user and waits for the answer.
+    pub(crate) fn request(
+        &self,
+        user: &User,
+        method: Method,
+        path: &str,
+        content_type: &str,
+        body: Option<&Value>,
+    ) -> anyhow::Result<Answer> {
+        self.access.request(user, method, path, content_type, body)
+    }
+
     /// The kubeconfig of a user, written on demand.
     pub(crate) fn kubeconfig(&self, user: &User) -> anyhow::Result<PathBuf> {
-        let mut written = self.kubeconfigs.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(path) = written.get(&user.name()) {
-            return Ok(path.clone());
-        }
-        let path = credentials::write_kubeconfig(&self.folder, user, &self.server, &self.authority)?;
-        written.insert(user.name(), path.clone());
-        Ok(path)
+        self.access.kubeconfig(user)
     }
 
     /// The kubectl that was built with the API server.
@@ -175,12 +169,12 @@ impl ControlPlane {
 
     /// What a webhook configuration needs as `caBundle` to trust [`Self::serving_files`].
     pub(crate) fn ca_bundle(&self) -> String {
-        self.authority.bundle()
+        self.access.authority().bundle()
     }
 
     /// A serving certificate for a webhook on loopback, signed by the control plane's authority.
     pub(crate) fn serving_files(&self, name: &str, names: &[&str]) -> anyhow::Result<ServingFiles> {
-        self.authority.serve(&self.folder, name, names)
+        self.access.authority().serve(&self.folder, name, names)
     }
 }
 

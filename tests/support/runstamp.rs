@@ -4,7 +4,7 @@ use std::env;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use super::control_plane::api::plain_get;
+use super::control_plane::access::plain_get;
 use super::control_plane::{ControlPlane, Supervised};
 
 /// A debug build beside compilers needs longer than the tens of milliseconds of a release build.

@@ -120,6 +120,14 @@ impl User {
         }
     }
 
+    /// What its client calls itself: the API server names the owner of a field after it.
+    pub(crate) fn agent(&self) -> &str {
+        match self {
+            Self::Admin | Self::Person(_) => "kubectl-create",
+            Self::ServiceAccount { name, .. } => name,
+        }
+    }
+
     /// The fields of a kubeconfig's user. Tokens are names: nothing but loopback ever sees them.
     fn kubeconfig(&self) -> serde_json::Value {
         match self {

@@ -30,6 +30,7 @@ const LINK_FLAGS: &str = "-s -w -X k8s.io/component-base/version.gitVersion=v1.3
 const OLDEST_GO: (u32, u32) = (1, 26);
 
 /// Where the three programs are.
+#[derive(Clone)]
 pub(crate) struct Programs {
     pub(crate) etcd: PathBuf,
     pub(crate) kube_apiserver: PathBuf,

@@ -1,7 +1,10 @@
-//! Requests to the API server as a user, with all that it answers: code, object or Status, warnings.
+//! The ways into an API server: a kubeconfig, a client and requests for each user.
 
+use std::collections::BTreeMap;
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
+use std::path::PathBuf;
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use anyhow::Context as _;
@@ -11,8 +14,9 @@ use http_body_util::BodyExt as _;
 use kube::client::Body;
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use serde_json::Value;
+use tokio::runtime::Runtime;
 
-use super::{ControlPlane, User};
+use super::credentials::{self, Authority, User};
 
 /// How long a server on loopback may take to answer a probe.
 const ANSWER: Duration = Duration::from_secs(5);
@@ -40,26 +44,70 @@ impl Answer {
     }
 }
 
-impl ControlPlane {
-    /// A kube client that acts as the user. It belongs to the control plane's runtime.
-    pub(crate) fn client(&self, user: &User) -> anyhow::Result<kube::Client> {
+/// How users reach one API server.
+pub(crate) struct Access {
+    server: String,
+    folder: PathBuf,
+    authority: Authority,
+    runtime: Runtime,
+    /// By user name. A file that is written once is never read half.
+    kubeconfigs: Mutex<BTreeMap<String, PathBuf>>,
+    clients: Mutex<BTreeMap<String, kube::Client>>,
+}
+
+impl Access {
+    /// To the API server at `server`, whose certificate `authority` has signed; files go to `folder`.
+    pub(crate) fn new(server: String, folder: PathBuf, authority: Authority) -> anyhow::Result<Self> {
         // A second call finds the provider of the first, which is the same one.
         let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
-        let path = self.kubeconfig(user)?;
-        let kubeconfig = Kubeconfig::read_from(&path).context("failed to read a kubeconfig")?;
-        self.runtime.block_on(async {
+        let runtime = Runtime::new().context("failed to start tokio")?;
+        let (kubeconfigs, clients) = (Mutex::default(), Mutex::default());
+        Ok(Self {
+            server,
+            folder,
+            authority,
+            runtime,
+            kubeconfigs,
+            clients,
+        })
+    }
+
+    /// Who signs the serving certificates of this cluster.
+    pub(crate) fn authority(&self) -> &Authority {
+        &self.authority
+    }
+
+    /// The kubeconfig of a user, written on demand.
+    pub(crate) fn kubeconfig(&self, user: &User) -> anyhow::Result<PathBuf> {
+        let mut written = self.kubeconfigs.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(path) = written.get(&user.name()) {
+            return Ok(path.clone());
+        }
+        let path = credentials::write_kubeconfig(&self.folder, user, &self.server, &self.authority)?;
+        written.insert(user.name(), path.clone());
+        Ok(path)
+    }
+
+    /// A client that acts as the user.
+    fn client(&self, user: &User) -> anyhow::Result<kube::Client> {
+        let mut clients = self.clients.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(client) = clients.get(&user.name()) {
+            return Ok(client.clone());
+        }
+        let kubeconfig = Kubeconfig::read_from(self.kubeconfig(user)?).context("failed to read a kubeconfig")?;
+        let client = self.runtime.block_on(async {
             let options = KubeConfigOptions::default();
             let mut config = kube::Config::from_custom_kubeconfig(kubeconfig, &options)
                 .await
                 .context("failed to use a kubeconfig")?;
             // A story wants the first answer, not the one that retries led to.
             config.default_retry = false;
-            // The API server names the owner of a field after the client's first word.
-            config
-                .headers
-                .push((USER_AGENT, HeaderValue::from_static("kubectl-create")));
+            let agent = HeaderValue::from_str(user.agent()).context("failed to name a client")?;
+            config.headers.push((USER_AGENT, agent));
             kube::Client::try_from(config).context("failed to make a client")
-        })
+        })?;
+        clients.insert(user.name(), client.clone());
+        Ok(client)
     }
 
     /// Sends one request as the user and waits for the answer.
@@ -90,7 +138,9 @@ impl ControlPlane {
             Ok(Answer {
                 code: head.status.as_u16(),
                 body: serde_json::from_slice(&bytes).unwrap_or(Value::Null),
-                warnings: warnings.filter_map(|value| unquote(value.to_str().ok()?)).collect(),
+                warnings: warnings
+                    .filter_map(|value| unquote(&String::from_utf8_lossy(value.as_bytes())))
+                    .collect(),
             })
         })
     }
