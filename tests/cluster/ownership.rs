@@ -40,12 +40,22 @@ fn assert_reset(ci: &Namespace<'_>, run: &Value) {
     assert_eq!(finalizers(&stored), [""; 0]);
 }
 
+/// Whether anybody is said to own a field of this name.
+fn is_owned(run: &Value, field: &str) -> bool {
+    run["metadata"]["managedFields"].to_string().contains(field)
+}
+
 #[test]
 fn after_a_reset_chains_claims_its_finalizer_and_its_annotation() {
     let Some(cluster) = cluster() else { return };
     let ci = cluster.namespace("ownership", Guard::Builtins);
     let run = admitted(ci.as_user(ALICE).create(&copy()));
     assert_reset(&ci, &run);
+    assert!(!is_owned(&run, SIGNED) && !is_owned(&run, "f:finalizers"), "{run:#}");
+    assert!(
+        is_owned(&run, "f:ci.example.com/note"),
+        "what was not removed keeps its owner: {run:#}"
+    );
     for (manager, metadata) in claims() {
         admitted(
             ci.as_user(chains_controller())
@@ -77,6 +87,7 @@ fn a_reset_that_forgets_the_owners_locks_chains_out() {
     });
     let run = admitted(ci.as_user(ALICE).create(&copy()));
     assert_reset(&ci, &run);
+    assert!(is_owned(&run, SIGNED) && is_owned(&run, FINALIZER), "{run:#}");
     for (manager, metadata) in claims() {
         let answer = ci
             .as_user(chains_controller())

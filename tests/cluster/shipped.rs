@@ -4,6 +4,8 @@ use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
 
+use crate::cluster::stage::cluster;
+use crate::support::control_plane::User;
 use crate::support::manifests;
 
 fn entries() -> Vec<(String, Value)> {
@@ -78,6 +80,15 @@ fn entries_of_one_name_ask_the_same_conditions() {
             }
         }
     }
+}
+
+#[test]
+fn the_api_server_accepts_them_as_they_are() {
+    let Some(cluster) = cluster() else { return };
+    let arguments = ["create", "--dry-run=server", "--validate=strict", "-f", "-"];
+    let shipped = include_str!("../../manifests/500-webhooks.yaml");
+    let answer = cluster.plane().kubectl(&User::Admin, &arguments, shipped).unwrap();
+    assert_eq!((answer.code, answer.stderr.as_str()), (0, ""), "{answer:?}");
 }
 
 #[test]

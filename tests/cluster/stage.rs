@@ -74,7 +74,8 @@ impl Guard {
 /// An API server with the CRDs of the Runs, and installations of Runstamp as stories need them.
 pub(crate) struct Cluster {
     plane: ControlPlane,
-    installed: Mutex<BTreeMap<Guard, Option<RunstampServer>>>,
+    /// A server that did not start is tried once: every story that wants it says why.
+    installed: Mutex<BTreeMap<Guard, Result<Option<RunstampServer>, String>>>,
 }
 
 static SHARED: OnceLock<Result<Option<Cluster>, String>> = OnceLock::new();
@@ -103,7 +104,7 @@ impl Cluster {
         };
         let cluster = Self {
             plane,
-            installed: Mutex::new(BTreeMap::from([(Guard::Off, None)])),
+            installed: Mutex::new(BTreeMap::from([(Guard::Off, Ok(None))])),
         };
         for crd in crds {
             cluster.create_object("/apis/apiextensions.k8s.io/v1/customresourcedefinitions", crd);
@@ -152,6 +153,7 @@ impl Cluster {
     pub(crate) fn create_object(&self, path: &str, object: &Value) -> Value {
         let answer = self.admin(Method::POST, path, Some(object));
         assert!(answer.is_success(), "{path} refused {object}: {answer:?}");
+        assert_eq!(answer.warnings, [""; 0], "{object}");
         answer.body
     }
 
@@ -168,28 +170,43 @@ impl Cluster {
     /// Starts an installation of Runstamp and registers it, the first time that a story wants it.
     fn install(&self, guard: Guard) {
         let mut installed = self.installed.lock().unwrap_or_else(PoisonError::into_inner);
-        if installed.contains_key(&guard) {
-            return;
+        let installation = installed.entry(guard).or_insert_with(|| {
+            let server = self.start_server(guard).map_err(|error| format!("{error:#}"))?;
+            self.register(guard, server.as_ref());
+            Ok(server)
+        });
+        let failure = installation.as_ref().err().cloned();
+        drop(installed);
+        if let Some(failure) = failure {
+            panic!("{failure}");
         }
-        let label = guard.label().unwrap();
+    }
+
+    fn start_server(&self, guard: Guard) -> anyhow::Result<Option<RunstampServer>> {
+        let Some(arguments) = guard.arguments() else {
+            return Ok(None);
+        };
         let listen = if guard == Guard::Service {
             self.shipped_service()
         } else {
             "127.0.0.1:0".to_owned()
         };
-        let server = guard.arguments().map(|arguments| {
-            let program = runstamp::binary(Path::new(env!("CARGO_BIN_EXE_runstamp")));
-            let options = Options {
-                name: &format!("runstamp-{label}"),
-                listen: &listen,
-                server_names: &["127.0.0.1", "runstamp.runstamp.svc"],
-                arguments,
-            };
-            RunstampServer::start(&self.plane, &program, &options).unwrap()
-        });
+        let options = Options {
+            name: &format!("runstamp-{}", guard.label().unwrap()),
+            listen: &listen,
+            server_names: &["127.0.0.1", "runstamp.runstamp.svc"],
+            arguments,
+        };
+        let program = runstamp::binary(Path::new(env!("CARGO_BIN_EXE_runstamp")));
+        RunstampServer::start(&self.plane, &program, &options).map(Some)
+    }
+
+    /// Registers the shipped webhooks for the namespaces that a guard has.
+    fn register(&self, guard: Guard, server: Option<&RunstampServer>) {
+        let label = guard.label().unwrap();
         let local = Local {
             suffix: &format!("-{label}"),
-            url: (guard != Guard::Service).then(|| server.as_ref().map_or(NOBODY, RunstampServer::url)),
+            url: (guard != Guard::Service).then(|| server.map_or(NOBODY, RunstampServer::url)),
             ca_bundle: &self.plane.ca_bundle(),
             namespaces: Some(json!({ "key": GUARD_LABEL, "operator": "In", "values": [label] })),
         };
@@ -197,8 +214,10 @@ impl Cluster {
         if guard == Guard::DownAndStrict {
             configurations.iter_mut().for_each(refuse_without_answer);
         }
-        self.register(&configurations);
-        installed.insert(guard, server);
+        for configuration in &configurations {
+            let kind = configuration["kind"].as_str().unwrap().to_lowercase();
+            self.create_object(&format!("/apis/admissionregistration.k8s.io/v1/{kind}s"), configuration);
+        }
     }
 
     /// Creates the shipped Service and says on which address it is reached: one of loopback.
@@ -218,14 +237,6 @@ impl Cluster {
         Namespace {
             cluster: self,
             name: namespace["metadata"]["name"].as_str().unwrap().to_owned(),
-        }
-    }
-
-    /// Registers webhook configurations.
-    fn register(&self, configurations: &[Value]) {
-        for configuration in configurations {
-            let kind = configuration["kind"].as_str().unwrap().to_lowercase();
-            self.create_object(&format!("/apis/admissionregistration.k8s.io/v1/{kind}s"), configuration);
         }
     }
 }
