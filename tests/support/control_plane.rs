@@ -260,6 +260,7 @@ fn run_kubectl(
         // The caches of kubectl belong to this cluster, not to the user's.
         .env("HOME", &home)
         .env("KUBECONFIG", kubeconfig)
+        .envs(supervised::NO_PROXY)
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())

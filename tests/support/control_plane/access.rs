@@ -102,6 +102,7 @@ impl Access {
                 .context("failed to use a kubeconfig")?;
             // A story wants the first answer, not the one that retries led to.
             config.default_retry = false;
+            config.proxy_url = None;
             let agent = HeaderValue::from_str(user.agent()).context("failed to name a client")?;
             config.headers.push((USER_AGENT, agent));
             kube::Client::try_from(config).context("failed to make a client")

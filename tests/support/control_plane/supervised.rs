@@ -27,6 +27,9 @@ if [ -n "$folder" ]; then rm -rf -- "$folder"; fi
 exit "$status"
 "#;
 
+/// Everything happens on loopback, also where a name such as `runstamp.runstamp.svc` does not look like it.
+pub(crate) const NO_PROXY: [(&str, &str); 2] = [("NO_PROXY", "*"), ("no_proxy", "*")];
+
 /// How often a condition is looked at again while we wait for it.
 const POLL: Duration = Duration::from_millis(25);
 
@@ -62,6 +65,7 @@ impl Supervised {
             .stdin(Stdio::piped())
             .stdout(create(&stdout)?)
             .stderr(create(&stderr)?)
+            .envs(NO_PROXY)
             // A Ctrl-C in the terminal is for us: we end the programs in our own order.
             .process_group(0)
             .spawn()
