@@ -95,7 +95,7 @@ impl PolicyMeters {
         let integrations: Vec<_> = set.integrations.iter().map(|one| Arc::clone(&one.name)).collect();
         let policies: Vec<_> = set.policies.iter().map(|one| Arc::clone(&one.name)).collect();
         let authors = integrations.len() + policies.len() + 2;
-        Self {
+        let meters = Self {
             families: metrics.policy_families.clone(),
             state_removed: CounterGrid::new(authors, 1),
             state_updates: CounterGrid::new(integrations.len(), WRITERS.len()),
@@ -105,6 +105,23 @@ impl PolicyMeters {
             violations: CounterGrid::new(authors, LINEAGES.len() * Reaction::WORDS.len()),
             integrations,
             policies,
+        };
+        meters.show_zeros();
+        meters
+    }
+
+    /// Makes the series of every integration before the first event: a rate needs a value to start from. Policies may
+    /// be thousands, and theirs appear when they count.
+    fn show_zeros(&self) {
+        for name in &self.integrations {
+            let integration = name.to_string();
+            for writer in WRITERS {
+                self.families.state_updates.get_or_create(&WriterLabels {
+                    integration: integration.clone(),
+                    writer,
+                });
+            }
+            self.families.state_removed.get_or_create(&IntegrationLabels { integration });
         }
     }
 
