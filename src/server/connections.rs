@@ -179,13 +179,22 @@ impl Endpoint {
             biased;
             ended = connection.as_mut() => ended,
             () = reached(&mut phase, Phase::Closing) => {
-                connection.as_mut().graceful_shutdown();
-                // That ends idle connections at once, but not those that have yet to see their first request.
-                let first = tokio::time::timeout(FIRST_REQUEST_GRACE, connection.as_mut()).await;
-                match first {
-                    Ok(ended) => ended,
-                    Err(_) if asked.load(Ordering::Relaxed) => connection.await,
-                    Err(_) => Ok(()),
+                // Whoever has just been greeted is about to ask, and every answer ends its connection by now. Telling
+                // the connection to end would close it at once.
+                let is_new = !asked.load(Ordering::Relaxed);
+                let first = async {
+                    if is_new {
+                        tokio::time::timeout(FIRST_REQUEST_GRACE, connection.as_mut()).await.ok()
+                    } else {
+                        None
+                    }
+                };
+                match first.await {
+                    Some(ended) => ended,
+                    None => {
+                        connection.as_mut().graceful_shutdown();
+                        connection.await
+                    }
                 }
             }
         };
