@@ -14,9 +14,15 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-/// Admission webhook for Tekton Runs.
+const EXAMPLE: &str = "\
+Example:
+  runstamp check policies/
+
+Exit code 0: fine; 1: what was examined is bad; 2: the question could not be answered.";
+
+/// Admission webhook for Tekton Runs
 #[derive(Debug, Parser)]
-#[command(name = "runstamp", version, arg_required_else_help = true)]
+#[command(name = "runstamp", version, arg_required_else_help = true, after_help = EXAMPLE)]
 struct Arguments {
     #[command(subcommand)]
     command: Command,

@@ -3,11 +3,11 @@
 mod excerpt;
 mod record;
 
-use annotate_snippets::{AnnotationKind, Element, Group, Level, Renderer};
+use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Title};
 
 use self::excerpt::Excerpt;
 pub use self::record::{Record, RelatedRecord};
-use crate::domain::source::{Problem, Severity, Span};
+use crate::domain::source::{Problem, Severity};
 use crate::policy_file::SourceFiles;
 use crate::policy_file::problems::is_unprintable;
 
@@ -21,23 +21,58 @@ pub enum Style {
 }
 
 /// A problem with its place, the lines around it and what to do, ending in a newline.
+///
+/// Places that belong to it and stand elsewhere follow as notes.
 pub fn render(problem: &Problem, files: &SourceFiles, style: Style) -> String {
     let level = match problem.severity {
         Severity::Error => Level::ERROR,
         Severity::Warning => Level::WARNING,
     };
-    let mut group = Group::with_title(level.primary_title(printable(&problem.message)));
-    for element in places(problem, files) {
-        group = group.element(element);
+    let mut excerpt = Excerpt::around(problem.span, files);
+    let mut far = Vec::new();
+    if let Some(excerpt) = &mut excerpt {
+        excerpt.mark(problem.span, AnnotationKind::Primary, &problem.label);
     }
-    if let Some(help) = &problem.help {
+    for (span, label) in &problem.related {
+        let is_shown = excerpt
+            .as_mut()
+            .is_some_and(|excerpt| excerpt.extend(*span, AnnotationKind::Context, label));
+        if !is_shown {
+            far.push((*span, label));
+        }
+    }
+    let title = level.primary_title(printable(&problem.message));
+    let mut text = render_group(title, excerpt, problem.help.as_deref(), style);
+    for (span, label) in far {
+        let mut excerpt = Excerpt::around(span, files);
+        if let Some(excerpt) = &mut excerpt {
+            excerpt.mark(span, AnnotationKind::Context, "");
+        }
+        let title = Level::NOTE.primary_title(printable(label));
+        text.push_str(&render_group(title, excerpt, None, style));
+    }
+    text
+}
+
+fn render_group(title: Title<'_>, excerpt: Option<Excerpt<'_>>, help: Option<&str>, style: Style) -> String {
+    let mut group = Group::with_title(title);
+    let place = excerpt.as_ref().map(Excerpt::place);
+    if let Some(excerpt) = excerpt {
+        group = group.element(excerpt.into_snippet());
+    }
+    if let Some(help) = help {
         group = group.element(Level::HELP.message(printable(help)));
     }
-    let renderer = match style {
-        Style::Plain => Renderer::plain(),
-        Style::Coloured => Renderer::styled(),
+    let (renderer, place_style) = match style {
+        Style::Plain => (Renderer::plain(), annotate_snippets::renderer::Style::new()),
+        Style::Coloured => (Renderer::styled(), annotate_snippets::renderer::DEFAULT_LINE_NUM_STYLE),
     };
     let mut text = renderer.render(&[group]);
+    // The renderer would count the columns of a clipped line from where it is clipped.
+    if let (Some(place), Some(title_end)) = (place, text.find('\n')) {
+        let arrow = format!("\n{}{place_style}-->{place_style:#} {}", place.indent, place.text);
+        text.insert_str(title_end, &arrow);
+    }
     text.push('\n');
     text
 }
@@ -60,31 +95,6 @@ fn severity_word(severity: Severity) -> &'static str {
         Severity::Error => "error",
         Severity::Warning => "warning",
     }
-}
-
-/// The problem's place and the related ones, each with its lines.
-fn places<'a>(problem: &'a Problem, files: &'a SourceFiles) -> Vec<Element<'a>> {
-    let mut elements = Vec::new();
-    let mut related: Vec<(Span, &str)> = problem
-        .related
-        .iter()
-        .map(|(span, label)| (*span, label.as_str()))
-        .collect();
-    if let Some(mut excerpt) = Excerpt::around(problem.span, files) {
-        let origin = excerpt.origin();
-        excerpt.mark(problem.span, AnnotationKind::Primary, &problem.label);
-        // What stands near is shown in the same snippet.
-        related.retain(|(span, label)| !excerpt.extend(*span, AnnotationKind::Context, label));
-        elements.extend([Element::from(origin), excerpt.into_snippet().into()]);
-    }
-    for (span, label) in related {
-        if let Some(mut excerpt) = Excerpt::around(span, files) {
-            let origin = excerpt.origin();
-            excerpt.mark(span, AnnotationKind::Context, label);
-            elements.extend([Element::from(origin), excerpt.into_snippet().into()]);
-        }
-    }
-    elements
 }
 
 /// A text without anything that moves the cursor, breaks the line or hides what follows.

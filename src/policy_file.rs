@@ -7,6 +7,7 @@ mod document;
 mod fields;
 mod inline;
 mod integration;
+mod keys;
 mod paths;
 pub(crate) mod problems;
 mod run_policy;
@@ -110,3 +111,6 @@ fn read_text(text: PolicyText, files: &mut SourceFiles, loaded: &mut Loaded) {
     problems.sort_by_key(|problem| problem.span);
     loaded.problems.extend(problems);
 }
+
+#[cfg(test)]
+mod tests;

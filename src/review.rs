@@ -1,10 +1,23 @@
 //! AdmissionReview on the wire: borrowed requests in, replies out. The only place that knows its shape.
+//!
+//! Source: `k8s.io/api/admission/v1`; what the API server demands of a reply: `k8s.io/apiserver/pkg/admission/plugin/webhook/request/admissionreview.go`.
+
+mod reply;
+mod wire;
 
 use std::borrow::Cow;
 
-use crate::domain::decision::Decision;
+pub use reply::cause_text;
+
+use crate::domain::decision::{Decision, Verdict};
+use crate::domain::evaluate;
 use crate::domain::policy_set::PolicySet;
+use crate::domain::request::{ObjectText, Operation, Options, Request, User};
+use crate::domain::run::{CowStr, Run};
 use crate::domain::words::RunKind;
+
+/// The annotation with which a dry run asks for the trace.
+const EXPLAIN: &str = "runstamp.dev/explain";
 
 /// Which of the two webhooks was called.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -31,7 +44,7 @@ pub struct Subject<'a> {
     pub uid: Cow<'a, str>,
     /// Kind of Run, where it is one.
     pub kind: Option<RunKind>,
-    /// `CREATE`, `UPDATE`, `DELETE`, `CONNECT`.
+    /// `CREATE`, `UPDATE`, `DELETE`, `CONNECT`; empty where the request says something else.
     pub operation: &'static str,
     /// Namespace of the request.
     pub namespace: Cow<'a, str>,
@@ -66,6 +79,101 @@ pub struct NotAReview(pub String);
 /// # Errors
 /// When the body is no AdmissionReview of `admission.k8s.io/v1` with a uid.
 pub fn answer<'a>(webhook: Webhook, body: &'a [u8], set: &PolicySet, stance: Stance) -> Result<Reply<'a>, NotAReview> {
-    let _ = (webhook, body, set, stance);
-    Err(NotAReview("not built yet".to_owned()))
+    let options = Options {
+        judge_all_in_mutate: stance.mutate_only,
+        explain: false,
+    };
+    let (subject, decision) = decide(webhook, body, set, options)?;
+    let body = reply::write(webhook, &subject, &decision, set, stance);
+    let outcome = match (&decision.verdict, decision.unjudged) {
+        (Verdict::Unreadable(_), _) => "unreadable",
+        (Verdict::Refused, _) => "deny",
+        (Verdict::Allowed, Some(_)) => "unjudged",
+        (Verdict::Allowed, None) if decision.patch.is_empty() => "allow",
+        (Verdict::Allowed, None) => "patch",
+    };
+    Ok(Reply {
+        body,
+        subject,
+        decision,
+        outcome,
+    })
 }
+
+/// Decides about one review without writing a reply.
+///
+/// # Errors
+/// When the body is no AdmissionReview of `admission.k8s.io/v1` with a uid.
+pub fn decide<'a>(
+    webhook: Webhook,
+    body: &'a [u8],
+    set: &PolicySet,
+    mut options: Options,
+) -> Result<(Subject<'a>, Decision), NotAReview> {
+    let text = std::str::from_utf8(body).map_err(|error| NotAReview(format!("the body is not UTF-8: {error}")))?;
+    let wire = wire::read(text)?;
+    let kind = wire.run_kind();
+    let operation = wire.operation();
+    let mut subject = Subject {
+        uid: wire.uid.0,
+        kind,
+        operation: operation.map_or("", Operation::word),
+        namespace: wire.namespace.unwrap_or_default().0,
+        name: wire.name.unwrap_or_default().0,
+        user: wire.user.name,
+        dry_run: wire.dry_run,
+    };
+    let user = User {
+        name: subject.user.clone(),
+        groups: wire.user.groups,
+    };
+    let Some(operation) = operation else {
+        return Ok((subject, unjudged("the operation is none that a Run knows")));
+    };
+    if wire.sub_resource.is_some_and(|sub_resource| !sub_resource.is_empty()) {
+        return Ok((subject, unjudged("the request is about a subresource")));
+    }
+    let (object, old_object) = match wire.objects {
+        Ok(objects) => objects,
+        Err(reason) => return Ok((subject, evaluate::unreadable(operation, &user, set, reason))),
+    };
+    let Some(kind) = kind else {
+        let reason = "the object is no PipelineRun, TaskRun or CustomRun of tekton.dev".to_owned();
+        return Ok((subject, evaluate::unreadable(operation, &user, set, reason)));
+    };
+    if let Some(run) = &object {
+        options.explain |= subject.dry_run && run.metadata.annotations().get(EXPLAIN) == Some("true");
+        if subject.name.is_empty() {
+            subject.name = Cow::Owned(run.metadata.display_name().into_owned());
+        }
+    }
+    let request = Request {
+        operation,
+        kind,
+        namespace: subject.namespace.clone(),
+        user,
+        object,
+        old_object,
+        object_text: ObjectText {
+            text,
+            locate: wire::locate_object,
+        },
+    };
+    let decision = match webhook {
+        Webhook::Mutate => evaluate::mutate(&request, set, None, options),
+        Webhook::Validate => evaluate::validate(&request, set, None, options),
+    };
+    Ok((subject, decision))
+}
+
+fn unjudged(reason: &'static str) -> Decision {
+    let mut decision = Decision::untouched(None);
+    decision.unjudged = Some(reason);
+    decision
+}
+
+/// The two versions of a Run that a request may hold.
+type Objects<'a> = (Option<Run<'a>>, Option<Run<'a>>);
+
+/// A string, or nothing.
+type MaybeText<'a> = Option<CowStr<'a>>;

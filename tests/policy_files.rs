@@ -2,9 +2,12 @@
 //!
 //! A new case is a new file; `UPDATE_GOLDENS=1 cargo test --test policy_files` writes its golden, for a person to read.
 
+#![cfg(test)]
+
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use proptest::prelude::*;
 use runstamp::diagnostics::{Style, render};
 use runstamp::policy_file::{Loaded, PolicyText, SourceFiles, read_paths, read_texts};
 
@@ -81,4 +84,70 @@ fn ten_mistakes_in_several_files_are_reported_in_one_go() {
     let golden = Path::new("tests/policy_files/ten_mistakes.txt");
     assert!(agrees_with_golden(golden, &rendered(&files, &loaded)));
     assert!(loaded.problems.len() >= 10);
+}
+
+/// Pieces that YAML readers stumble over, put together at random.
+fn pieces() -> impl Strategy<Value = String> {
+    let piece = prop_oneof![
+        Just("apiVersion: runstamp.dev/v1alpha1\nkind: RunPolicy\nmetadata: {name: x}\nspec:\n"),
+        Just("apiVersion: runstamp.dev/v1alpha1\nkind: Integration\nmetadata: {name: x}\nspec:\n"),
+        Just("apiVersion: runstamp.dev/v1alpha1\nkind: Suite\nmetadata: {name: x}\nspec:\n"),
+        Just("  inject: "),
+        Just("  rules:\n"),
+        Just("  cases: [{run: {a: 0x1, b: y}}]\n"),
+        Just("    - "),
+        Just("\n---\n"),
+        Just("\n...\n"),
+        Just("&a "),
+        Just("*a "),
+        Just("<<: "),
+        Just("{"),
+        Just("}"),
+        Just("["),
+        Just("]"),
+        Just(": "),
+        Just(", "),
+        Just("? "),
+        Just("- "),
+        Just("\n"),
+        Just("\r\n"),
+        Just("\t"),
+        Just("  "),
+        Just("'"),
+        Just("\""),
+        Just("\\"),
+        Just("|\n"),
+        Just(">-\n"),
+        Just("# "),
+        Just("!t "),
+        Just("%TAG ! !\n"),
+        Just("\u{feff}"),
+        Just("\u{85}"),
+        Just("日本"),
+        Just("e\u{301}"),
+        Just("\0"),
+        Just("key"),
+        Just("1.5"),
+        Just("null"),
+    ];
+    prop::collection::vec(piece, 0..40).prop_map(|pieces| pieces.concat())
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn any_text_is_read_and_every_problem_of_it_can_be_shown(text in pieces()) {
+        let content = text.clone().into_bytes();
+        let (files, loaded) = read_texts([PolicyText { name: "a.yaml".to_owned(), content, builtin: false }]);
+        for problem in &loaded.problems {
+            prop_assert!(problem.span.start <= problem.span.end);
+            prop_assert!(problem.span.end as usize <= text.len());
+            prop_assert!(!problem.message.contains(['\n', '`']));
+            prop_assert!(!problem.message.ends_with('.'));
+            let rendered = render(problem, &files, Style::Plain);
+            prop_assert!(rendered.contains("--> a.yaml:"));
+            prop_assert!(rendered.len() < 4000);
+        }
+    }
 }

@@ -2,6 +2,7 @@
 
 use std::io::{self, ErrorKind, IsTerminal, Write};
 
+use anyhow::Context;
 use clap::ValueEnum;
 
 use crate::diagnostics::Style;
@@ -27,11 +28,11 @@ pub(super) fn stdout_style() -> Style {
 }
 
 /// Prints results; a reader that has seen enough and closed the pipe is no error.
-pub(super) fn print(text: &str) -> io::Result<()> {
+pub(super) fn print(text: &str) -> anyhow::Result<()> {
     let mut stdout = io::stdout().lock();
     match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
         Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
-        result => result,
+        result => result.context("failed to write to stdout"),
     }
 }
 

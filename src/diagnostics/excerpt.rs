@@ -1,6 +1,6 @@
 //! The few lines of a file that a problem is shown on; never more, however long the file or its lines are.
 
-use annotate_snippets::{Annotation, AnnotationKind, Origin, Snippet};
+use annotate_snippets::{Annotation, AnnotationKind, Snippet};
 
 use super::printable;
 use crate::domain::source::Span;
@@ -26,7 +26,7 @@ impl<'a> Excerpt<'a> {
     /// The line that a span begins on; `None` if there is no such file or nothing in it.
     pub(super) fn around(span: Span, files: &'a SourceFiles) -> Option<Self> {
         let file = files.get(span)?;
-        let line = file.position(span.start).line;
+        let line = file.line_number(span.start);
         Some(Self {
             file,
             number: span.file,
@@ -37,12 +37,13 @@ impl<'a> Excerpt<'a> {
         })
     }
 
-    /// The file, line and column in front of the snippet.
-    pub(super) fn origin(&self) -> Origin<'a> {
+    /// The file, line and column to stand above the snippet.
+    pub(super) fn place(&self) -> Place {
         let position = self.file.position(self.place.start);
-        Origin::path(printable(&self.file.name))
-            .line(position.line)
-            .char_column(position.column)
+        Place {
+            indent: " ".repeat(self.last_line.to_string().len()),
+            text: format!("{}:{}:{}", printable(&self.file.name), position.line, position.column),
+        }
     }
 
     /// Marks a place on the lines of the excerpt.
@@ -55,7 +56,7 @@ impl<'a> Excerpt<'a> {
         if span.file != self.number {
             return false;
         }
-        let line = self.file.position(span.start).line;
+        let line = self.file.line_number(span.start);
         let first = self.first_line.min(line);
         let last = self.last_line.max(line);
         let is_short = |line| self.file.line(line).is_some_and(|(text, _)| !is_long(text));
@@ -77,7 +78,7 @@ impl<'a> Excerpt<'a> {
             let window = self.window(line, start);
             let offset = text.len();
             for (span, kind, label) in &self.marks {
-                if self.file.position(span.start).line == number {
+                if self.file.line_number(span.start) == number {
                     let range = window.range(*span, start, line);
                     let label = (!label.is_empty()).then(|| printable(label));
                     annotations.push(kind.span(offset + range.start..offset + range.end).label(label));
@@ -114,6 +115,14 @@ impl<'a> Excerpt<'a> {
             shift: dots_before.len(),
         }
     }
+}
+
+/// The line above a snippet.
+pub(super) struct Place {
+    /// As wide as the snippet's line numbers.
+    pub(super) indent: String,
+    /// File, line and column.
+    pub(super) text: String,
 }
 
 /// Part of a line: what is shown, what is skipped before it and what stands there instead.

@@ -1,35 +1,59 @@
-//! STUB: takes the place of the compiler of policy sets until it is there; take theirs when merging.
+//! Compilation: from documents as written to a policy set, or to everything that is wrong with them.
+//!
+//! No step stops at the first mistake, and none drops what it could not understand: a key that is misspelt still stands in
+//! the half-made set, so that one mistake is one problem and not a trail of them. The half-made set never leaves this module.
 
-use sha2::{Digest as _, Sha256};
+mod constraints;
+mod context;
+mod declarations;
+mod defaults;
+mod digest;
+mod identities;
+mod injections;
+mod integrations;
+mod key_rules;
+mod matching;
+mod merge;
+mod policies;
+mod rules;
+mod schemas;
+mod settings;
+mod sources;
+mod state_keys;
+mod warnings;
 
+use std::sync::Arc;
+
+use self::context::Context;
 use super::definition::Definitions;
-use super::policy_set::{Digest, PolicySet};
-use super::settings::Settings;
-use super::source::Problem;
+use super::policy_set::PolicySet;
+use super::registry::KeyRegistry;
+use super::source::{Problem, Severity};
 
-/// What compiling comes to.
+/// What came of the documents.
 #[derive(Debug)]
 pub struct Compilation {
-    /// The set, unless there are errors.
+    /// The policy set; `None` where any problem is an error.
     pub set: Option<PolicySet>,
-    /// Every mistake.
+    /// Everything that is wrong, in the order in which it stands in the files.
     pub problems: Vec<Problem>,
 }
 
-/// Compiles definitions.
+/// Merges users' documents onto the built-in ones, and compiles and checks the result.
 pub fn compile(definitions: Definitions) -> Compilation {
-    let digest = Sha256::digest(format!("{definitions:?}"));
-    let text = digest
-        .iter()
-        .fold("sha256:".to_owned(), |text, byte| format!("{text}{byte:02x}"));
-    Compilation {
-        set: Some(PolicySet::new(
-            Vec::new(),
-            Vec::new(),
-            Vec::new(),
-            Settings::default(),
-            Digest::new(text),
-        )),
-        problems: Vec::new(),
-    }
+    let mut context = Context::default();
+    let merged = merge::merge(definitions, &mut context);
+    let digest = digest::digest(&merged);
+    let surroundings = settings::compile(&merged.settings, &mut context);
+    let integrations = integrations::compile(&merged.integrations, &surroundings, &mut context);
+    let registry = KeyRegistry::new(&integrations);
+    let trigger_sources = sources::compile(&merged.trigger_sources, &surroundings, &mut context);
+    let known = policies::Known::new(&surroundings, &integrations, &registry, &trigger_sources);
+    let written = policies::compile(&merged.run_policies, &known, &mut context);
+    warnings::overlaps(&written, &mut context);
+    let problems = context.finish();
+    let sound = problems.iter().all(|problem| problem.severity != Severity::Error);
+    let policies = written.into_iter().map(|written| Arc::new(written.policy)).collect();
+    let set = sound.then(|| PolicySet::new(integrations, trigger_sources, policies, surroundings.settings, digest));
+    Compilation { set, problems }
 }

@@ -62,6 +62,14 @@ impl FieldPath {
         &self.segments
     }
 
+    /// The map key that the path ends with.
+    pub fn last_key(&self) -> Option<&str> {
+        match self.segments.last() {
+            Some(Segment::Key(key)) => Some(key),
+            _ => None,
+        }
+    }
+
     /// The same path as a JSON Pointer (RFC 6901): `/metadata/annotations/github.integrations.tekton.dev~1sha`.
     pub fn to_pointer(&self) -> String {
         let mut pointer = String::new();

@@ -2,10 +2,12 @@
 
 use std::sync::Arc;
 
+use super::cause::{Cause, CauseKind};
+use super::decision::{Author, Violation};
 use super::field_path::FieldPath;
 use super::identity::Identities;
 use super::pattern::{Glob, Pattern};
-use super::schema::ValueSchema;
+use super::schema::{self, UrlRules, ValueSchema};
 use super::words::{OnChild, Place, Reaction, ResetRule, RunKind, StateKeyUpdates};
 
 /// One integration, compiled.
@@ -31,6 +33,13 @@ pub struct Integration {
     pub rules: Vec<Rule>,
     /// What only the integration writes.
     pub state: Vec<Arc<StateKey>>,
+}
+
+impl Integration {
+    /// The integration as the author of what is said in its name.
+    pub fn author(&self) -> Author {
+        Author::Integration(Arc::clone(&self.name), self.index)
+    }
 }
 
 /// A key that users and policies set.
@@ -116,6 +125,46 @@ impl StateKey {
         self.creators.iter().any(|creator| {
             creator.users.contains(user) && creator.values.as_ref().is_none_or(|pattern| pattern.is_match(value))
         })
+    }
+
+    /// What is wrong with the value, if anything: refused, whoever is not a writer, since a malformed one breaks its readers.
+    pub fn judge_value(&self, key: &str, value: &str, urls: &UrlRules) -> Option<Violation> {
+        let schema::Violation {
+            kind,
+            message,
+            suggestion,
+        } = self.schema.check(value, urls).err()?;
+        let cause = Cause {
+            field: self.field(key),
+            kind,
+            message,
+            suggestion,
+        };
+        Some(Violation {
+            cause,
+            author: self.author(),
+            reaction: Reaction::Deny,
+        })
+    }
+
+    /// Something that is wrong with the key being there or not.
+    pub fn violation(&self, field: FieldPath, message: String, reaction: Reaction) -> Violation {
+        let cause = Cause {
+            field,
+            kind: CauseKind::Forbidden,
+            message,
+            suggestion: None,
+        };
+        Violation {
+            cause,
+            author: self.author(),
+            reaction,
+        }
+    }
+
+    /// The integration as the author of what is said in its name.
+    pub fn author(&self) -> Author {
+        Author::Integration(Arc::clone(&self.integration), self.integration_index)
     }
 
     /// The field that holds this key; for a finalizer `metadata.finalizers[name]`.

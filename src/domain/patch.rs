@@ -1,6 +1,10 @@
 //! Patches: the fewest RFC 6902 operations that make the change, written by hand and never by comparing documents.
 
+mod build;
+
 use serde::Serialize;
+
+pub use build::{Puts, build};
 
 /// One operation of RFC 6902.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::decision::Author;
 use super::identity::Identities;
 use super::integration::Integration;
 use super::path::Path;
@@ -43,6 +44,11 @@ pub struct RunPolicy {
 }
 
 impl RunPolicy {
+    /// The policy as the author of what is said in its name.
+    pub fn author(&self) -> Author {
+        Author::Policy(Arc::clone(&self.name), self.index)
+    }
+
     /// Whether the policy can inject this annotation or label: what provenance asks before it takes a value for ours.
     pub fn can_inject(&self, place: Place, key: &str) -> bool {
         self.keys

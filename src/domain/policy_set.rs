@@ -76,6 +76,12 @@ impl PolicySet {
         &self.digest
     }
 
+    /// Whether the user is a declared writer of any state key.
+    pub fn is_writer(&self, user: &str) -> bool {
+        let mut states = self.integrations.iter().flat_map(|integration| &integration.state);
+        states.any(|state| state.writers.contains(user))
+    }
+
     /// The policy of that name.
     pub fn policy(&self, name: &str) -> Option<&Arc<RunPolicy>> {
         self.by_name.get(name).and_then(|position| self.policies.get(*position))

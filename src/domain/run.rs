@@ -11,7 +11,7 @@ use std::borrow::Cow;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-pub use lenient::{NestedMetadata, Param, Spec};
+pub use lenient::{NestedMetadata, Param, Spec, text_of};
 pub use object::Object;
 pub use string_map::{CowStr, StringMap};
 
@@ -239,7 +239,12 @@ mod tests {
             .spec
             .params
             .iter()
-            .map(|param| (param.name.to_string(), param.text()))
+            .map(|param| {
+                (
+                    param.name.to_string(),
+                    param.value.and_then(|value| text_of(value).ok()),
+                )
+            })
             .collect();
         assert_eq!(
             texts,

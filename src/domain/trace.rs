@@ -1,6 +1,9 @@
 //! The trace: what happened and why, and what did not happen and why not. Built only where somebody asks.
 
+use std::fmt;
 use std::sync::Arc;
+
+use super::schema::quoted;
 
 /// One line of the trace.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -66,4 +69,45 @@ pub enum Event {
 pub struct Trace {
     /// The lines.
     pub events: Vec<Event>,
+}
+
+impl fmt::Display for Event {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Note(text) => formatter.write_str(text),
+            Self::FactFound {
+                fact,
+                source,
+                from,
+                value,
+            } => {
+                write!(
+                    formatter,
+                    "trigger.{fact} is {} from {from} (trigger source {source})",
+                    quoted(value)
+                )
+            }
+            Self::FactRefused {
+                fact,
+                source,
+                from,
+                reason,
+            } => {
+                write!(
+                    formatter,
+                    "trigger.{fact} is not {from} (trigger source {source}): {reason}"
+                )
+            }
+            Self::PolicyMatched { policy } => write!(formatter, "policy {policy} is for this Run"),
+            Self::PolicySkipped { policy, reason } => {
+                write!(formatter, "policy {policy} is not for this Run: {reason}")
+            }
+            Self::KeyInjected { policy, field, value } => {
+                write!(formatter, "policy {policy} sets {field} to {}", quoted(value))
+            }
+            Self::KeySkipped { policy, field, reason } => {
+                write!(formatter, "policy {policy} does not set {field}: {reason}")
+            }
+        }
+    }
 }

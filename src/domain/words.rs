@@ -175,12 +175,12 @@ words! {
         Branch = "branch",
         /// Tag.
         Tag = "tag",
-        /// Number of the pull or merge request.
-        PullRequest = "pullRequest",
         /// Canonical event.
         Event = "event",
         /// Id of the event.
         EventId = "eventId",
+        /// Number of the pull or merge request.
+        PullRequest = "pullRequest",
         /// Who caused the event.
         Sender = "sender",
         /// Id of the GitHub App installation.

@@ -4,12 +4,13 @@ use std::collections::HashMap;
 
 use granit_parser::Tag;
 
+use super::keys::{Key, collect_merged, duplicate, merge, read_key};
 use super::problems::{Problems, quoted};
-use super::scalar::{self, Plain};
+use super::scalar;
 use super::syntax::Limit;
 use super::tree::{Kind, MOST_NESTING, Node};
 use crate::domain::definition::Text;
-use crate::domain::source::{Located, Problem, Span};
+use crate::domain::source::{Problem, Span};
 
 /// Nodes of one file, aliased ones counted again; longer texts weigh more.
 ///
@@ -30,16 +31,6 @@ struct Measured {
     weight: usize,
     /// Levels of lists and mappings in it.
     height: usize,
-}
-
-/// A key that waits for its value.
-enum Key {
-    /// An ordinary key.
-    Text(Text),
-    /// `<<`: the value's entries join the mapping.
-    Merge(Span),
-    /// Already reported; its value is read and dropped.
-    Refused,
 }
 
 enum Content {
@@ -65,7 +56,6 @@ struct Open {
 
 /// Documents in the making.
 pub(super) struct Builder {
-    file: u32,
     open: Vec<Open>,
     anchors: HashMap<usize, Measured>,
     weight: usize,
@@ -77,9 +67,8 @@ pub(super) struct Builder {
 
 impl Builder {
     /// A builder for the documents of one file.
-    pub(super) fn new(file: u32) -> Self {
+    pub(super) fn new() -> Self {
         Self {
-            file,
             open: Vec::new(),
             anchors: HashMap::new(),
             weight: 0,
@@ -121,14 +110,14 @@ impl Builder {
         text: &str,
         plain: bool,
         anchor: usize,
-        tag: Option<&Tag>,
+        tag: Option<(&Tag, Span)>,
         span: Span,
     ) -> Result<(), Limit> {
         if plain && text == "<<" && tag.is_none() && self.begin_merge(span) {
             return Ok(());
         }
-        let is_string_by_tag = tag.is_some_and(|tag| tag.is_yaml_core_schema_tag("str"));
-        self.check_tag(tag, span);
+        let is_string_by_tag = tag.is_some_and(|(tag, _)| tag.is_yaml_core_schema_tag("str"));
+        self.check_tag(tag);
         let meaning = if plain && !is_string_by_tag {
             scalar::resolve(text)
         } else {
@@ -156,7 +145,7 @@ impl Builder {
         &mut self,
         flow: bool,
         anchor: usize,
-        tag: Option<&Tag>,
+        tag: Option<(&Tag, Span)>,
         span: Span,
     ) -> Result<(), Limit> {
         self.open(Content::Sequence(Vec::new()), flow, anchor, tag, span)
@@ -167,7 +156,7 @@ impl Builder {
         &mut self,
         flow: bool,
         anchor: usize,
-        tag: Option<&Tag>,
+        tag: Option<(&Tag, Span)>,
         span: Span,
     ) -> Result<(), Limit> {
         let content = Content::Mapping {
@@ -195,7 +184,7 @@ impl Builder {
                 places,
                 merged,
                 ..
-            } => self.merge(entries, places, merged),
+            } => merge(entries, places, merged),
         };
         let node = Node { kind, span };
         let measured = Measured {
@@ -234,13 +223,13 @@ impl Builder {
         content: Content,
         flow: bool,
         anchor: usize,
-        tag: Option<&Tag>,
+        tag: Option<(&Tag, Span)>,
         span: Span,
     ) -> Result<(), Limit> {
         if self.open.len() >= MOST_NESTING {
             return Err(Limit::Nesting);
         }
-        self.check_tag(tag, span);
+        self.check_tag(tag);
         self.charge(1)?;
         self.open.push(Open {
             content,
@@ -261,8 +250,8 @@ impl Builder {
         Ok(())
     }
 
-    fn check_tag(&mut self, tag: Option<&Tag>, span: Span) {
-        if let Some(tag) = tag
+    fn check_tag(&mut self, tag: Option<(&Tag, Span)>) {
+        if let Some((tag, span)) = tag
             && !tag.is_yaml_core_schema()
         {
             let message = format!("the YAML tag {} means nothing here", quoted(&tag.original()));
@@ -327,21 +316,6 @@ impl Builder {
         });
         true
     }
-
-    /// Adds the entries of merged mappings whose keys are not written in the mapping itself.
-    fn merge(&mut self, mut entries: Vec<(Text, Node)>, mut places: HashMap<String, Span>, merged: Vec<Node>) -> Kind {
-        for node in merged {
-            let Kind::Mapping(others) = node.kind else { continue };
-            for (key, value) in others {
-                if !places.contains_key(&key.value) {
-                    places.insert(key.value.clone(), key.span);
-                    entries.push((key, value));
-                }
-            }
-        }
-        debug_assert!(entries.iter().all(|(key, _)| key.span.file == self.file));
-        Kind::Mapping(entries)
-    }
 }
 
 /// The node, in the key's place if there is nothing written where it should stand.
@@ -350,53 +324,4 @@ fn in_place_of(mut node: Node, key: Span) -> Node {
         node.span = key;
     }
     node
-}
-
-fn read_key(node: Node, places: &mut HashMap<String, Span>, soft: &mut Problems) -> Key {
-    let text = match node.kind {
-        Kind::String(text) => text,
-        Kind::Plain(Plain::Null, _) => {
-            soft.push(Problem::error(node.span, "a key must be a string, found nothing"));
-            return Key::Refused;
-        }
-        Kind::Plain(_, text) => {
-            let message = format!("a key must be a string, found {text} without quotes");
-            let help = format!("quote it: {}", quoted(&text));
-            soft.push(Problem::error(node.span, message).with_help(help));
-            text
-        }
-        Kind::Mapping(_) => {
-            let help = "if it was meant as a placeholder such as {{name}}, quote the whole value";
-            soft.push(Problem::error(node.span, "a key must be a string, found a mapping").with_help(help));
-            return Key::Refused;
-        }
-        Kind::Sequence(_) => {
-            soft.push(Problem::error(node.span, "a key must be a string, found a list"));
-            return Key::Refused;
-        }
-    };
-    if let Some(first) = places.get(&text) {
-        soft.push(duplicate(&text, node.span, *first));
-        return Key::Refused;
-    }
-    places.insert(text.clone(), node.span);
-    Key::Text(Located::new(text, node.span))
-}
-
-fn duplicate(key: &str, again: Span, first: Span) -> Problem {
-    Problem::error(again, format!("the key {} stands here twice", quoted(key)))
-        .with_label("and here again")
-        .with_related(first, "first here")
-        .with_help("keep one of them")
-}
-
-fn collect_merged(node: Node, place: Span, merged: &mut Vec<Node>, soft: &mut Problems) {
-    match node.kind {
-        Kind::Mapping(_) => merged.push(node),
-        Kind::Sequence(items) if items.iter().all(|item| matches!(item.kind, Kind::Mapping(_))) => merged.extend(items),
-        _ => soft.push(
-            Problem::error(place, "the merge key << takes a mapping or a list of mappings")
-                .with_help("write an alias of a mapping after it, such as <<: *base"),
-        ),
-    }
 }

@@ -39,14 +39,12 @@ pub(super) struct Document {
     spec: Option<Node>,
 }
 
-impl Header {
-    /// The header with the field that only kinds with built-in documents have.
-    pub(super) fn replaceable(self, fields: &mut Fields<'_>) -> Self {
-        let replace = fields.boolean("replaceBuiltin");
-        Self {
-            replace_builtin: replace.is_some_and(|replace| replace.value),
-            ..self
-        }
+/// The header with the field that only kinds with built-in documents have.
+pub(super) fn replaceable(header: Header, fields: &mut Fields<'_>) -> Header {
+    let replace = fields.boolean("replaceBuiltin");
+    Header {
+        replace_builtin: replace.is_some_and(|replace| replace.value),
+        ..header
     }
 }
 

@@ -1,6 +1,9 @@
 //! Takes mappings apart: known fields by name, each of the type it must have, and whatever else stands there reported.
 
+use std::collections::HashSet;
+
 use super::problems::{Problems, quoted};
+use super::scalar::Plain;
 use super::tree::{Kind, Node};
 use super::values::{self, Expected};
 use crate::domain::definition::{Mapping, Text};
@@ -82,22 +85,26 @@ impl Fields<'_> {
             .unwrap_or_default()
     }
 
-    /// A field that must be there; reported where the mapping stands.
+    /// A field that must be there and have a value; reported where the mapping stands.
     pub(super) fn required<T>(
         &mut self,
         name: &'static str,
         read: impl FnOnce(Node, &mut Problems) -> Option<T>,
     ) -> Option<T> {
-        if !self.has(name) {
-            self.asked.push(name);
-            let near = self.near_miss(name);
-            let message = format!("{} needs the field {}", self.owner, quoted(name));
-            let help = near.map(|near| format!("{} looks like it misspelt", quoted(&near)));
-            self.problems
-                .push(Problem::error(self.place, message).with_optional_help(help));
+        let Some(node) = self.take(name) else {
+            // A misspelt field is reported once, as that.
+            if !self.is_misspelt(name) {
+                let message = format!("{} needs the field {}", self.owner, quoted(name));
+                self.problems.push(Problem::error(self.place, message));
+            }
+            return None;
+        };
+        if matches!(node.kind, Kind::Plain(Plain::Null, _)) {
+            let message = format!("{} needs a value for {}, found nothing", self.owner, quoted(name));
+            self.problems.push(Problem::error(node.span, message));
             return None;
         }
-        self.with(name, read)
+        read(node, self.problems)
     }
 
     /// A string.
@@ -174,18 +181,25 @@ impl Fields<'_> {
     /// Whether exactly one of several forms is written; reported if not.
     pub(super) fn exactly_one_of(&mut self, forms: &[&'static str]) -> bool {
         let written: Vec<&str> = forms.iter().copied().filter(|form| self.has(form)).collect();
-        let problem = match written.as_slice() {
+        let forms = values::listed(forms.iter().copied());
+        match written.as_slice() {
             [_] => return true,
+            // Where an unknown field takes the place of a form, it is reported with the forms that there are.
+            [] if self.entries.iter().any(|(_, value)| value.is_some()) => {}
             [] => {
-                let message = format!("{} needs one of {}", self.owner, values::listed(forms.iter().copied()));
-                Problem::error(self.place, message)
+                let message = format!("{} needs one of {forms}", self.owner);
+                self.problems.push(Problem::error(self.place, message));
             }
             several => {
-                let message = format!("{} takes one of {}", self.owner, several.join(" and "));
-                Problem::error(self.place, message).with_help("keep one of them; write the others separately")
+                let message = format!(
+                    "{} takes only one of {forms}; found {}",
+                    self.owner,
+                    several.join(" and ")
+                );
+                self.problems
+                    .push(Problem::error(self.place, message).with_help("keep one of them"));
             }
-        };
-        self.problems.push(problem);
+        }
         false
     }
 
@@ -194,16 +208,22 @@ impl Fields<'_> {
         self.problems.push(problem);
     }
 
-    /// The unknown field that was probably meant to be `name`.
-    fn near_miss(&self, name: &str) -> Option<String> {
+    /// Whether an unknown field was probably meant to be `name`.
+    fn is_misspelt(&self, name: &str) -> bool {
         self.entries
             .iter()
             .filter(|(key, value)| value.is_some() && !self.asked.contains(&key.value.as_str()))
-            .find(|(key, _)| suggest::nearest(&key.value, std::iter::once(name)).is_some())
-            .map(|(key, _)| key.value.clone())
+            .any(|(key, _)| suggest::nearest(&key.value, std::iter::once(name)).is_some())
     }
 
     fn report_unknown(&mut self) {
+        let written: HashSet<&str> = self.entries.iter().map(|(key, _)| key.value.as_str()).collect();
+        let free: Vec<&str> = self
+            .asked
+            .iter()
+            .copied()
+            .filter(|name| !written.contains(name))
+            .collect();
         for (key, value) in &self.entries {
             if value.is_none() {
                 continue;
@@ -212,10 +232,10 @@ impl Fields<'_> {
                 return self.problems.push(Problem::error(key.span, "unknown field"));
             }
             let message = format!("{} has no field {}", self.owner, quoted(&key.value));
-            let free = || self.asked.iter().copied().filter(|name| !self.has(name));
-            let help = match suggest::nearest(&key.value, free()) {
+            let help = match suggest::nearest(&key.value, free.iter().copied()) {
                 Some(near) => format!("did you mean {near}?"),
-                None => format!("it may have: {}", values::listed(free())),
+                None if free.is_empty() => "remove it".to_owned(),
+                None => format!("it may have: {}", values::listed(free.iter().copied())),
             };
             self.problems.push(
                 Problem::error(key.span, message)

@@ -30,7 +30,7 @@ pub(super) fn json(node: Node, problems: &mut Problems) -> Option<Value> {
         Kind::Plain(Plain::Integer | Plain::Float, text) => match number(&text) {
             Some(number) => Value::Number(number),
             None => {
-                let message = format!("{} is no number in JSON", quoted(&text));
+                let message = format!("{} is not a number in JSON", quoted(&text));
                 problems.push(Problem::error(node.span, message).with_help("write it in decimal, or quote it"));
                 return None;
             }

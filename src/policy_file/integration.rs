@@ -29,7 +29,7 @@ pub(super) fn integration(document: Document, problems: &mut Problems) -> Option
             finalizers: fields.list("finalizers", "finalizers", finalizer),
         });
         IntegrationDefinition {
-            header: header.replaceable(fields),
+            header: document::replaceable(header, fields),
             description: fields.text("description"),
             prefix: fields.text("prefix"),
             kinds: fields.words("kinds", RunKind::WORDS),

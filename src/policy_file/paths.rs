@@ -131,3 +131,108 @@ fn has_known_ending(path: &Path) -> bool {
     let ending = path.extension().and_then(OsStr::to_str);
     ending.is_some_and(|ending| ENDINGS.contains(&ending))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::symlink;
+
+    use tempfile::TempDir;
+
+    use super::*;
+
+    fn folder(files: &[&str]) -> TempDir {
+        let folder = TempDir::new().unwrap();
+        for file in files {
+            let path = folder.path().join(file);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, format!("# {file}")).unwrap();
+        }
+        folder
+    }
+
+    /// Names of the files that are read, relative to the folder.
+    #[track_caller]
+    fn check(folder: &TempDir, paths: &[&str], expected: &[&str]) {
+        let paths: Vec<PathBuf> = paths.iter().map(|path| folder.path().join(path)).collect();
+        let texts = collect(&paths).unwrap();
+        let names: Vec<&str> = texts
+            .iter()
+            .map(|text| {
+                let name = Path::new(&text.name).strip_prefix(folder.path()).unwrap();
+                name.to_str().unwrap()
+            })
+            .collect();
+        assert_eq!(names, expected);
+    }
+
+    #[test]
+    fn directories_are_read_recursively_and_sorted() {
+        let folder = folder(&[
+            "b.yaml",
+            "a.yml",
+            "team/c.json",
+            "notes.txt",
+            "README.md",
+            ".hidden.yaml",
+            ".git/d.yaml",
+        ]);
+        check(&folder, &["."], &["a.yml", "b.yaml", "team/c.json"]);
+    }
+
+    #[test]
+    fn a_file_named_itself_is_read_whatever_its_ending() {
+        let folder = folder(&["notes.txt", ".hidden"]);
+        check(&folder, &["notes.txt", ".hidden"], &["notes.txt", ".hidden"]);
+    }
+
+    #[test]
+    fn a_mounted_config_map_is_read_once_through_its_links() {
+        let folder = folder(&["..2026_11_23/policies.yaml"]);
+        symlink("..2026_11_23", folder.path().join("..data")).unwrap();
+        symlink("..data/policies.yaml", folder.path().join("policies.yaml")).unwrap();
+        check(&folder, &["."], &["policies.yaml"]);
+    }
+
+    #[test]
+    fn links_that_form_a_loop_end() {
+        let folder = folder(&["team/a.yaml"]);
+        symlink("..", folder.path().join("team/up")).unwrap();
+        symlink("self", folder.path().join("self")).unwrap();
+        check(&folder, &["."], &["team/a.yaml"]);
+    }
+
+    #[test]
+    fn a_path_named_twice_is_read_once() {
+        let folder = folder(&["a.yaml"]);
+        check(&folder, &[".", "a.yaml", "./a.yaml"], &["a.yaml"]);
+    }
+
+    #[test]
+    fn every_path_that_cannot_be_read_is_named() {
+        let folder = folder(&["a.yaml"]);
+        symlink("nowhere", folder.path().join("broken.yaml")).unwrap();
+        let error = collect(&[folder.path().join("missing"), folder.path().to_owned()]).unwrap_err();
+        let names: Vec<&OsStr> = error
+            .failures
+            .iter()
+            .map(|failure| failure.path.file_name().unwrap())
+            .collect();
+        assert_eq!(names, ["missing", "broken.yaml"]);
+        assert!(error.to_string().starts_with("failed to read "));
+    }
+
+    #[test]
+    fn of_a_file_that_is_too_large_no_more_is_read_than_shows_it() {
+        let folder = folder(&[]);
+        fs::write(folder.path().join("large.yaml"), vec![b' '; LARGEST_FILE + 500]).unwrap();
+        let texts = collect(&[folder.path().to_owned()]).unwrap();
+        assert_eq!(texts[0].content.len(), LARGEST_FILE + 1);
+    }
+
+    #[test]
+    fn devices_in_a_directory_are_nobodys_policies() {
+        let folder = folder(&["a.yaml"]);
+        symlink("/dev/zero", folder.path().join("zero.yaml")).unwrap();
+        check(&folder, &["."], &["a.yaml"]);
+    }
+}

@@ -12,14 +12,14 @@ const MOST_QUOTED: usize = 60;
 #[derive(Debug, Default)]
 pub(super) struct Problems {
     found: Vec<Problem>,
-    more: usize,
+    has_more: bool,
 }
 
 impl Problems {
     /// Adds a problem, unless there are too many already.
     pub(super) fn push(&mut self, problem: Problem) {
         if self.is_full() {
-            self.more += 1;
+            self.has_more = true;
         } else {
             self.found.push(problem);
         }
@@ -32,7 +32,7 @@ impl Problems {
         }
     }
 
-    /// Whether another problem would only be counted: then looking for a suggestion is wasted work.
+    /// Whether another problem would not be shown: then looking for a suggestion is wasted work.
     pub(super) fn is_full(&self) -> bool {
         self.found.len() >= MOST_PROBLEMS
     }
@@ -46,10 +46,10 @@ impl Problems {
                 list.push(problem);
             }
         }
-        if self.more > 0 {
+        if self.has_more {
             let span = list.last().map_or_else(Span::default, |last| last.span);
-            let message = format!("{} more problems in this file are not shown", self.more);
-            list.push(Problem::error(span, message));
+            let message = "this file has more problems than are shown";
+            list.push(Problem::error(span, message).with_help("mend these first"));
         }
         list
     }
@@ -109,7 +109,7 @@ mod tests {
         assert_eq!(list.len(), MOST_PROBLEMS + 1);
         assert_eq!(
             list[MOST_PROBLEMS].message,
-            "500 more problems in this file are not shown"
+            "this file has more problems than are shown"
         );
     }
 

@@ -10,20 +10,20 @@ use crate::domain::words::{CopiedOwnerReferences, Reaction, StateKeyUpdates};
 /// The spec of Settings.
 pub(super) fn settings(document: Document, problems: &mut Problems) -> Option<SettingsDefinition> {
     document::spec(document, "the spec of Settings", problems, |header, fields| {
-        let (exempt_identities, exempt_groups) = fields.section("exempt", "exempt", |fields| {
+        let (exempt_identities, exempt_groups) = fields.section("exempt", "the exempt of Settings", |fields| {
             (
                 fields.texts("identities").unwrap_or_default(),
                 fields.texts("groups").unwrap_or_default(),
             )
         });
-        let (allow_http, allowed_hosts) = fields.section("urls", "urls", |fields| {
+        let (allow_http, allowed_hosts) = fields.section("urls", "the urls of Settings", |fields| {
             (
                 fields.boolean("allowHttp"),
                 fields.texts("allowedHosts").unwrap_or_default(),
             )
         });
         SettingsDefinition {
-            header: header.replaceable(fields),
+            header: document::replaceable(header, fields),
             identities: fields.map("identities", "identities and their user names", values::texts),
             replace: fields.texts("replace").unwrap_or_default(),
             controllers: fields.texts("controllers").unwrap_or_default(),

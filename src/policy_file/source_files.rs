@@ -67,6 +67,11 @@ impl SourceFile {
         }
     }
 
+    /// The number of a byte's line, which costs nothing on a line of any length.
+    pub fn line_number(&self, byte: u32) -> usize {
+        self.line_at(byte).0
+    }
+
     /// A line by its number from 1, without its line break, and the byte that it begins at.
     pub fn line(&self, number: usize) -> Option<(&str, usize)> {
         let start = *self.line_starts.get(number.checked_sub(1)?)?;

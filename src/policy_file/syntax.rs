@@ -50,7 +50,11 @@ pub(super) fn offset(marker: &Marker, text: &str) -> u32 {
 
 /// The problem that a syntax error is.
 pub(super) fn problem(error: &ScanError, text: &str, file: u32) -> Problem {
-    let start = offset(error.marker(), text);
+    let mut start = offset(error.marker(), text);
+    let is_behind_tab = text.get(..start as usize).is_some_and(|before| before.ends_with('\t'));
+    if is_about_tabs(error.kind()) && is_behind_tab {
+        start -= 1;
+    }
     let width = text
         .get(start as usize..)
         .and_then(|rest| rest.chars().next())
@@ -68,14 +72,22 @@ pub(super) fn problem(error: &ScanError, text: &str, file: u32) -> Problem {
     Problem::error(span, message).with_optional_help(help.map(str::to_owned))
 }
 
+fn is_about_tabs(kind: &ErrorKind) -> bool {
+    matches!(
+        kind,
+        ErrorKind::TabNotAllowed | ErrorKind::TabInBlockIndentation | ErrorKind::TabInIndentation
+    )
+}
+
 /// What is wrong and what to do; for the rare kinds the parser's own words.
 fn words(kind: &ErrorKind) -> (String, Option<&'static str>) {
     const QUOTE: &str = "quote a value that holds a colon and a space, or begins with one of {[&*!|>%@";
     const INDENT: &str = "indent with the same number of spaces as the lines that it belongs with";
+    const COLON: &str =
+        "quote the value if the colon belongs to it; if it ends a key, look at the indentation and the line above";
+    const COMMA: &str = "put a comma behind what stands before it, or quote a value that holds one of ,[]{}";
     let (message, help) = match kind {
-        ErrorKind::TabNotAllowed | ErrorKind::TabInBlockIndentation | ErrorKind::TabInIndentation => {
-            ("YAML is not indented with tabs", Some("use spaces"))
-        }
+        tabs if is_about_tabs(tabs) => ("YAML is not indented with tabs", Some("use spaces")),
         ErrorKind::TabAtBlockScalarStart => ("a block of text is not indented with tabs", Some("use spaces")),
         ErrorKind::TabInPlainScalar => (
             "there is a tab in a value without quotes",
@@ -94,15 +106,22 @@ fn words(kind: &ErrorKind) -> (String, Option<&'static str>) {
             "this line is indented neither like the one above nor as a part of it",
             Some(INDENT),
         ),
-        ErrorKind::MappingValueNotAllowed | ErrorKind::MappingKeyNotAllowed => {
-            ("a key is not possible here", Some(QUOTE))
-        }
+        ErrorKind::MappingValueNotAllowed => ("a colon with a space behind it cannot stand here", Some(COLON)),
+        ErrorKind::MappingKeyNotAllowed => ("a key cannot stand here", Some(INDENT)),
+        ErrorKind::InvalidColonPlacement => (
+            "a colon cannot stand here",
+            Some("close the bracket that is open before it, or quote the value that it belongs to"),
+        ),
+        ErrorKind::MissingAnchorOrAliasName => (
+            "a value that begins with * or & needs quotation marks",
+            Some("quote it, such as '*'"),
+        ),
         ErrorKind::SimpleKeyExpected | ErrorKind::InvalidSimpleKey => (
             "expected a key and a colon",
             Some("write key: value; a list item begins with a dash and a space"),
         ),
         ErrorKind::BlockSequenceEntryNotAllowed => (
-            "a list item is not possible here",
+            "a list item cannot stand here",
             Some("begin the list on a line of its own, each item with a dash and a space"),
         ),
         ErrorKind::UnclosedQuotedScalar | ErrorKind::DocumentIndicatorInQuotedScalar => (
@@ -131,8 +150,8 @@ fn words(kind: &ErrorKind) -> (String, Option<&'static str>) {
         ErrorKind::MismatchedFlowCollectionEnd { open, close } => {
             return (format!("expected the bracket that closes {open}, found {close}"), None);
         }
-        ErrorKind::ExpectedFlowMappingSeparator => ("expected a comma or }", Some(QUOTE)),
-        ErrorKind::ExpectedFlowSequenceSeparator => ("expected a comma or ]", Some(QUOTE)),
+        ErrorKind::ExpectedFlowMappingSeparator => ("expected a comma or }", Some(COMMA)),
+        ErrorKind::ExpectedFlowSequenceSeparator => ("expected a comma or ]", Some(COMMA)),
         ErrorKind::UnexpectedCharacter { character } => {
             return (
                 format!(
@@ -143,6 +162,21 @@ fn words(kind: &ErrorKind) -> (String, Option<&'static str>) {
             );
         }
         ErrorKind::CommentNotSeparated => ("a comment needs a space before its #", None),
+        ErrorKind::ExpectedDocumentStart => (
+            "expected the end of the document or of the file",
+            Some(
+                "begin another document with --- on a line of its own; look for a line that is not indented like the others",
+            ),
+        ),
+        ErrorKind::ExpectedNodeContent => ("expected a value", Some(QUOTE)),
+        ErrorKind::InvalidBlockScalarHeader => (
+            "a block of text begins on the line after its | or >",
+            Some("remove what stands behind it on this line"),
+        ),
+        ErrorKind::InvalidQuotedScalarHexEscape | ErrorKind::InvalidUnicodeEscape => (
+            "this escape has too few digits or stands for no character",
+            Some("use single quotes: in them a backslash is a backslash"),
+        ),
         ErrorKind::InvalidDocumentEnd => ("there is text after the end of the document", None),
         ErrorKind::UndeclaredTagHandle => (
             "a value begins with a YAML tag that nobody declares",

@@ -2,7 +2,9 @@
 //!
 //! The parser's events are used directly: a deserialiser would have forgotten whether a scalar was quoted, and stops at the first mistake.
 
-use granit_parser::{Event, Parser, ScalarStyle, StrInput, StructureStyle};
+use std::borrow::Cow;
+
+use granit_parser::{Event, Parser, ScalarStyle, StrInput, StructureStyle, Tag};
 
 use super::builder::Builder;
 use super::problems::Problems;
@@ -54,7 +56,7 @@ pub(super) fn read_documents(
         flow_nesting_limit: MOST_NESTING,
     };
     let mut parser = Parser::new_from_str_with_options(text, options);
-    let mut builder = Builder::new(file);
+    let mut builder = Builder::new();
     let mut syntax_errors = 0;
     loop {
         let (event, place) = match parser.next_event() {
@@ -70,12 +72,14 @@ pub(super) fn read_documents(
                 continue;
             }
         };
-        let span = Span {
+        let locate = |place: granit_parser::Span| Span {
             file,
             start: syntax::offset(&place.start, text),
             end: syntax::offset(&place.end, text),
         };
-        if let Err(limit) = accept(&mut builder, event, span) {
+        let span = locate(place);
+        let tag_span = place.tag_span().map_or(span, locate);
+        if let Err(limit) = accept(&mut builder, event, span, tag_span) {
             problems.push(limit.problem(span));
             return;
         }
@@ -90,18 +94,24 @@ fn next_document<'text>(parser: &mut Parser<'text, StrInput<'text>>) -> bool {
     matches!(parser.proceed_next_document(), Ok(true))
 }
 
-fn accept(builder: &mut Builder, event: Event<'_>, span: Span) -> Result<(), Limit> {
+fn accept(builder: &mut Builder, event: Event<'_>, span: Span, tag_span: Span) -> Result<(), Limit> {
+    fn with_place<'tag>(tag: &'tag Option<Cow<'_, Tag>>, span: Span) -> Option<(&'tag Tag, Span)> {
+        tag.as_deref().map(|tag| (tag, span))
+    }
     match event {
-        Event::Scalar(text, style, anchor, tag) => {
-            let tag = tag.as_deref();
-            builder.scalar(&text, style == ScalarStyle::Plain, anchor, tag, span)
-        }
+        Event::Scalar(text, style, anchor, tag) => builder.scalar(
+            &text,
+            style == ScalarStyle::Plain,
+            anchor,
+            with_place(&tag, tag_span),
+            span,
+        ),
         Event::Alias(anchor) => builder.alias(anchor, span),
         Event::SequenceStart(style, anchor, tag) => {
-            builder.open_sequence(style == StructureStyle::Flow, anchor, tag.as_deref(), span)
+            builder.open_sequence(style == StructureStyle::Flow, anchor, with_place(&tag, tag_span), span)
         }
         Event::MappingStart(style, anchor, tag) => {
-            builder.open_mapping(style == StructureStyle::Flow, anchor, tag.as_deref(), span)
+            builder.open_mapping(style == StructureStyle::Flow, anchor, with_place(&tag, tag_span), span)
         }
         Event::SequenceEnd | Event::MappingEnd => builder.close(span),
         Event::DocumentEnd => {

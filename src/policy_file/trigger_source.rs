@@ -11,7 +11,7 @@ use crate::domain::definition::{FactDefinition, TriggerSourceDefinition, WhenDef
 pub(super) fn trigger_source(document: Document, problems: &mut Problems) -> Option<TriggerSourceDefinition> {
     document::spec(document, "the spec of a TriggerSource", problems, |header, fields| {
         TriggerSourceDefinition {
-            header: header.replaceable(fields),
+            header: document::replaceable(header, fields),
             precedence: fields.integer("precedence"),
             users: fields.texts("users").unwrap_or_default(),
             when: fields.list("when", "conditions", when),

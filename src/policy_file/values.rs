@@ -7,6 +7,9 @@ use crate::domain::definition::{Mapping, Text};
 use crate::domain::source::{Located, Problem};
 use crate::domain::suggest;
 
+/// Bytes of a text that is repeated as an example of what to write.
+const LONGEST_EXAMPLE: usize = 40;
+
 /// What should have stood where something else was found.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Expected<'a> {
@@ -39,7 +42,7 @@ impl Expected<'_> {
             Self::Word(words) => format!("one of {words}"),
             Self::List(items) => format!("a list of {items}"),
             Self::Mapping(entries) => format!("a mapping of {entries}"),
-            Self::Fields(owner) => format!("{owner}, which is a mapping"),
+            Self::Fields(owner) => format!("a mapping for {owner}"),
         };
         Problem::error(node.span, format!("expected {expected}, found {}", found(&node.kind)))
             .with_optional_help(self.help(&node.kind))
@@ -48,23 +51,26 @@ impl Expected<'_> {
     fn help(self, kind: &Kind) -> Option<String> {
         let help = match (self, kind) {
             (Self::Text | Self::TextOrMapping(_), Kind::Plain(Plain::Null, _)) => {
-                "leave the field out, or write \"\" for an empty string"
+                "leave it out, or write \"\" for an empty string"
             }
-            (Self::List(_), Kind::Plain(Plain::Null, _)) => "leave the field out, or write [] for an empty list",
+            (Self::List(_), Kind::Plain(Plain::Null, _)) => "leave it out, or write [] for an empty list",
             (Self::Mapping(_) | Self::Fields(_), Kind::Plain(Plain::Null, _)) => {
-                "leave the field out, or write {} for an empty mapping"
+                "leave it out, or write {} for an empty mapping"
             }
-            (_, Kind::Plain(Plain::Null, _)) => "leave the field out, or give it a value",
+            (_, Kind::Plain(Plain::Null, _)) => "leave it out, or give it a value",
             (Self::Boolean, Kind::Plain(Plain::OldBoolean, _)) => "write true or false",
             (Self::Boolean, Kind::String(text)) if matches!(text.as_str(), "true" | "false") => {
                 "remove the quotation marks"
             }
             (Self::Integer, Kind::String(text)) if text.parse::<i64>().is_ok() => "remove the quotation marks",
             (Self::Text | Self::TextOrMapping(_), Kind::Plain(_, text)) => {
-                return Some(format!("quote it: {}", quoted(text)));
+                return Some(quoting_advice(text));
             }
             (Self::List("strings"), Kind::String(text)) => {
-                return Some(format!("put it in brackets: [{}]", quoted(text)));
+                return Some(match text.len() {
+                    0..=LONGEST_EXAMPLE => format!("put it in brackets: [{}]", quoted(text)),
+                    _ => "put it in brackets".to_owned(),
+                });
             }
             _ => return None,
         };
@@ -165,6 +171,14 @@ pub(super) fn map<T>(
     Some(nodes.into_iter().filter_map(read_entry).collect())
 }
 
+/// How to write a scalar that lost its type for want of quotation marks.
+pub(super) fn quoting_advice(text: &str) -> String {
+    match text.len() {
+        0..=LONGEST_EXAMPLE => format!("quote it: {}", quoted(text)),
+        _ => "put it in quotation marks".to_owned(),
+    }
+}
+
 /// What a value is, in words.
 fn found(kind: &Kind) -> String {
     match kind {
@@ -173,7 +187,9 @@ fn found(kind: &Kind) -> String {
         Kind::String(text) => format!("the string {}", quoted(text)),
         Kind::Plain(Plain::Null, _) => "nothing".to_owned(),
         Kind::Plain(Plain::Boolean(_), text) => format!("the boolean {text}"),
-        Kind::Plain(Plain::OldBoolean, text) => format!("{text}, which some YAML readers take for a boolean"),
+        Kind::Plain(Plain::OldBoolean, text) => {
+            format!("{text} without quotes, which some YAML readers take for a boolean")
+        }
         Kind::Plain(Plain::Integer | Plain::Float, text) => format!("the number {}", clipped(text)),
     }
 }
@@ -184,6 +200,6 @@ pub(super) fn listed<'a>(words: impl Iterator<Item = &'a str>) -> String {
 }
 
 /// A text without quotation marks of its own, as short and printable as a quoted one.
-fn clipped(text: &str) -> String {
+pub(super) fn clipped(text: &str) -> String {
     quoted(text).trim_matches('"').to_owned()
 }

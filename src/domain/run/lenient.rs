@@ -9,6 +9,7 @@ use serde_json::value::RawValue;
 
 use super::string_map::{CowStr, StringMap};
 use crate::domain::field_path::FieldPath;
+use crate::domain::path::Shape;
 
 /// What is read of `spec`.
 #[derive(Debug, Default)]
@@ -30,15 +31,20 @@ pub struct Param<'a> {
     pub value: Option<&'a RawValue>,
 }
 
-impl<'a> Param<'a> {
-    /// The value as text: a string's text, the token of a number or boolean; nothing for lists, objects and null.
-    pub fn text(&self) -> Option<Cow<'a, str>> {
-        let token = self.value?.get();
-        match token.as_bytes().first()? {
-            b'"' => serde_json::from_str::<CowStr<'a>>(token).ok().map(|text| text.0),
-            b'[' | b'{' | b'n' => None,
-            _ => Some(Cow::Borrowed(token)),
-        }
+/// A JSON value as text: a string's text, the token of a number or boolean as it stands.
+///
+/// # Errors
+/// What stands there instead.
+pub fn text_of(value: &RawValue) -> Result<Cow<'_, str>, Shape> {
+    let token = value.get();
+    match token.as_bytes().first() {
+        Some(b'"') => serde_json::from_str::<CowStr<'_>>(token)
+            .map(|text| text.0)
+            .map_err(|_| Shape::Null),
+        Some(b'[') => Err(Shape::List),
+        Some(b'{') => Err(Shape::Object),
+        Some(b'n') | None => Err(Shape::Null),
+        Some(_) => Ok(Cow::Borrowed(token)),
     }
 }
 

@@ -1,0 +1,178 @@
+//! Who declares which key: every key has one meaning, whichever integration declares it and however it is spelt.
+
+use std::collections::HashMap;
+
+use super::context::{Context, quote};
+use super::key_rules::{absolute, article, check_syntax, is_own};
+use crate::domain::definition::{IntegrationDefinition, StateDefinition, Text};
+use crate::domain::source::{Problem, Span};
+use crate::domain::words::Place;
+
+/// The explicit declarations of all integrations.
+#[derive(Debug, Default)]
+pub(super) struct Declarations {
+    keys: HashMap<(Place, String), Declaration>,
+    prefixes: HashMap<String, Declaration>,
+}
+
+/// One declaration, for the problem with a second one.
+#[derive(Debug)]
+struct Declaration {
+    span: Span,
+    /// `config of integration "github"`
+    what: String,
+}
+
+impl Declarations {
+    /// Enters every key, and reports those that are no keys and those declared twice.
+    pub(super) fn new(integrations: &[IntegrationDefinition], context: &mut Context) -> Self {
+        let mut declarations = Self::default();
+        for integration in integrations {
+            declarations.enter_integration(integration, context);
+        }
+        declarations
+    }
+
+    /// Whether an integration declares this annotation.
+    pub(super) fn has_annotation(&self, key: &str) -> bool {
+        self.keys.contains_key(&(Place::Annotation, key.to_owned()))
+    }
+
+    fn enter_integration(&mut self, integration: &IntegrationDefinition, context: &mut Context) {
+        let name = quote(&integration.header.name.value);
+        let prefix = integration.prefix.as_ref().map(|prefix| prefix.value.as_str());
+        if let Some(prefix) = &integration.prefix {
+            self.enter_prefix(prefix, &name, context);
+        }
+        for (key, schema) in &integration.config {
+            let spellings =
+                std::iter::once((key, "config")).chain(schema.aliases.iter().map(|alias| (alias, "an alias")));
+            for (written, role) in spellings {
+                match absolute(prefix, &written.value) {
+                    Some(spelling) => {
+                        if let Err(problem) = check_syntax(Place::Annotation, &spelling, written) {
+                            context.report(problem);
+                        }
+                        let what = format!("{role} of integration {name}");
+                        self.enter(Place::Annotation, spelling, written, what, context);
+                    }
+                    None => context.report(relative_without_prefix(written, &name)),
+                }
+            }
+        }
+        let lists = [
+            (Place::Annotation, &integration.annotations),
+            (Place::Label, &integration.labels),
+            (Place::Finalizer, &integration.finalizers),
+        ];
+        for (place, states) in lists {
+            for state in states {
+                self.enter_state(place, state, &name, context);
+            }
+        }
+    }
+
+    fn enter_prefix(&mut self, prefix: &Text, name: &str, context: &mut Context) {
+        // A key of the prefix is the shortest test of the prefix: both follow one rule.
+        let is_prefix = !prefix.value.contains('/')
+            && check_syntax(Place::Annotation, &format!("{}/a", prefix.value), prefix).is_ok();
+        if !is_prefix {
+            let message = format!(
+                "expected a DNS name in lower case as prefix, found {}",
+                quote(&prefix.value)
+            );
+            let help = match prefix.value.strip_suffix('/') {
+                Some(_) => "leave the slash out",
+                None => "write a name such as slack.integrations.tekton.dev",
+            };
+            context.report(Problem::error(prefix.span, message).with_help(help));
+        } else if is_own(&format!("{}/a", prefix.value)) {
+            context.report(belongs_to_runstamp(prefix));
+        }
+        let what = format!("integration {name}");
+        match self.prefixes.get(&prefix.value) {
+            Some(first) => {
+                let found = quote(&prefix.value);
+                let message = format!("the prefix {found} is declared twice: by {} and by {what}", first.what);
+                context.report(
+                    Problem::error(prefix.span, message)
+                        .with_related(first.span, "first declared here")
+                        .with_help(
+                            "give each integration a prefix of its own, or declare the keys by their absolute names",
+                        ),
+                );
+            }
+            None => {
+                let declaration = Declaration {
+                    span: prefix.span,
+                    what,
+                };
+                self.prefixes.insert(prefix.value.clone(), declaration);
+            }
+        }
+    }
+
+    fn enter_state(&mut self, place: Place, state: &StateDefinition, name: &str, context: &mut Context) {
+        let what = format!("state of integration {name}");
+        let key = &state.key;
+        let (prefix, rest) = key.value.split_once('/').unwrap_or(("", &key.value));
+        if place != Place::Finalizer && prefix.is_empty() {
+            let message = format!(
+                "expected the absolute key of {} {place}, found {}",
+                article(place),
+                quote(&key.value)
+            );
+            context.report(Problem::error(key.span, message).with_help("write PREFIX/NAME"));
+        } else if prefix.contains('*') || rest.matches('*').count() > 1 {
+            let message = format!(
+                "expected a state key with at most one *, after the slash, found {}",
+                quote(&key.value)
+            );
+            context.report(Problem::error(key.span, message).with_help("declare a key for each of the forms"));
+        } else if let Err(problem) = check_syntax(place, &key.value.replacen('*', "x", 1), key) {
+            context.report(problem);
+        }
+        self.enter(place, key.value.clone(), key, what, context);
+    }
+
+    fn enter(&mut self, place: Place, key: String, written: &Text, what: String, context: &mut Context) {
+        if is_own(&key) {
+            context.report(belongs_to_runstamp(written));
+        }
+        match self.keys.get(&(place, key.clone())) {
+            Some(first) => {
+                let message = format!(
+                    "{place} {} is declared twice: as {} and as {what}",
+                    quote(&key),
+                    first.what
+                );
+                context.report(
+                    Problem::error(written.span, message)
+                        .with_label("declared again here")
+                        .with_related(first.span, "first declared here")
+                        .with_help("a key has one meaning: remove one of the two"),
+                );
+            }
+            None => {
+                let span = written.span;
+                self.keys.insert((place, key), Declaration { span, what });
+            }
+        }
+    }
+}
+
+fn belongs_to_runstamp(written: &Text) -> Problem {
+    let message = format!(
+        "expected a key of an integration, found {}, which Runstamp keeps for itself",
+        quote(&written.value)
+    );
+    Problem::error(written.span, message).with_help("keys under runstamp.dev need no declaration")
+}
+
+fn relative_without_prefix(written: &Text, integration: &str) -> Problem {
+    let message = format!(
+        "expected an absolute key, since integration {integration} has no prefix, found {}",
+        quote(&written.value)
+    );
+    Problem::error(written.span, message).with_help("write PREFIX/NAME, or give the integration a prefix")
+}

@@ -1,0 +1,206 @@
+//! Compiles the `match` of a RunPolicy.
+
+use super::context::{Context, listed, quote};
+use super::integrations::kinds;
+use super::policies::Known;
+use super::sources::{EVENTS, not_an_event};
+use crate::domain::definition::{MatchDefinition, Text, TriggerMatchDefinition, WhereDefinition};
+use crate::domain::identity::Identities;
+use crate::domain::pattern::Glob;
+use crate::domain::policy::{Condition, Matcher, Test, TriggerMatch};
+use crate::domain::source::{Problem, Span};
+use crate::domain::words::Operator;
+
+/// Longest name of a namespace.
+const MAX_NAMESPACE: usize = 63;
+
+/// Compiles the `match` of the policy of this name.
+pub(super) fn compile(
+    definition: &MatchDefinition,
+    policy: &Text,
+    known: &Known<'_>,
+    context: &mut Context,
+) -> Matcher {
+    if let Some(selector) = &definition.namespace_selector {
+        let message = "this version does not watch namespaces yet: the policy will not match any Run";
+        context.report(
+            Problem::warning(selector.span, message).with_help("use namespaces, with wildcards where they help"),
+        );
+    }
+    let span = definition.span;
+    check_excluded(definition, context);
+    Matcher {
+        kinds: kinds(definition.kinds.as_deref(), policy, context),
+        namespaces: definition.namespaces.as_ref().map(|namespaces| {
+            refuse_empty("namespaces", namespaces, span, context);
+            globs(namespaces, context)
+        }),
+        exclude_namespaces: globs(&definition.exclude_namespaces, context),
+        namespace_selector: definition
+            .namespace_selector
+            .as_ref()
+            .and_then(|selector| context.selector(selector)),
+        selector: definition
+            .selector
+            .as_ref()
+            .and_then(|selector| context.selector(selector)),
+        users: definition.users.as_ref().map(|users| {
+            refuse_empty("users", users, span, context);
+            context.refuse_repeats("user", users);
+            Identities::new(users.iter().filter_map(|user| context.glob(user)).collect())
+        }),
+        trigger: definition
+            .trigger
+            .as_ref()
+            .map(|trigger| trigger_match(trigger, span, known, context)),
+        conditions: definition
+            .conditions
+            .iter()
+            .filter_map(|condition| compile_condition(condition, context))
+            .collect(),
+    }
+}
+
+fn refuse_empty(field: &str, values: &[Text], span: Span, context: &mut Context) {
+    if values.is_empty() {
+        let message =
+            format!("expected at least one value in {field}, found an empty list: the policy could never match");
+        context.report(Problem::error(span, message).with_help(format!("remove {field} to mean any")));
+    }
+}
+
+fn globs(namespaces: &[Text], context: &mut Context) -> Vec<Glob> {
+    context.refuse_repeats("namespace", namespaces);
+    namespaces
+        .iter()
+        .filter_map(|namespace| namespace_glob(namespace, context))
+        .collect()
+}
+
+fn namespace_glob(namespace: &Text, context: &mut Context) -> Option<Glob> {
+    let text = namespace.value.as_str();
+    let is_name = |character: char| matches!(character, 'a'..='z' | '0'..='9' | '-' | '*');
+    let letters = text.chars().filter(|character| *character != '*').count();
+    if text.is_empty()
+        || !text.chars().all(is_name)
+        || letters > MAX_NAMESPACE
+        || text.starts_with('-')
+        || text.ends_with('-')
+    {
+        let message = format!("expected a namespace, found {}", quote(text));
+        context.report(Problem::error(namespace.span, message).with_help(
+            "write a name of at most 63 lower-case letters, digits and '-'; * is a wildcard, and no other is known",
+        ));
+        return None;
+    }
+    context.glob(namespace)
+}
+
+/// Warns about namespaces that are listed and excluded at once.
+fn check_excluded(definition: &MatchDefinition, context: &mut Context) {
+    let excluded: Vec<(&Text, Glob)> = definition
+        .exclude_namespaces
+        .iter()
+        .filter_map(|text| Glob::parse(&text.value).ok().map(|glob| (text, glob)))
+        .collect();
+    for namespace in definition.namespaces.iter().flatten() {
+        // A wildcard that is excluded as it stands is out as surely as a name.
+        let by = excluded.iter().find(|(text, glob)| {
+            text.value == namespace.value || !namespace.value.contains('*') && glob.matches(&namespace.value)
+        });
+        if let Some((text, _)) = by {
+            let message = format!(
+                "{} is listed and excluded: the policy will not match there",
+                quote(&namespace.value)
+            );
+            context.report(
+                Problem::warning(namespace.span, message)
+                    .with_related(text.span, "excluded here")
+                    .with_help("remove it from one of the two lists"),
+            );
+        }
+    }
+}
+
+fn trigger_match(
+    definition: &TriggerMatchDefinition,
+    span: Span,
+    known: &Known<'_>,
+    context: &mut Context,
+) -> TriggerMatch {
+    let words = |field: &str, list: &Option<Vec<Text>>, context: &mut Context| {
+        list.as_ref().map(|list| {
+            refuse_empty(field, list, span, context);
+            context.refuse_repeats("value", list);
+            list.iter().map(|word| word.value.clone()).collect::<Vec<String>>()
+        })
+    };
+    for source in definition.sources.iter().flatten() {
+        known.check_source(source, context);
+    }
+    for provider in definition.providers.iter().flatten() {
+        known.check_provider(provider, context);
+    }
+    for event in definition
+        .events
+        .iter()
+        .flatten()
+        .filter(|event| !EVENTS.contains(&event.value.as_str()))
+    {
+        context.report(not_an_event(event));
+    }
+    TriggerMatch {
+        sources: words("sources", &definition.sources, context),
+        providers: words("providers", &definition.providers, context),
+        events: words("events", &definition.events, context),
+        trusted: definition.trusted.as_ref().map(|trusted| trusted.value),
+    }
+}
+
+fn compile_condition(definition: &WhereDefinition, context: &mut Context) -> Option<Condition> {
+    let path = context.path(&definition.path);
+    let operator = definition.operator.value;
+    let values = || {
+        definition
+            .values
+            .iter()
+            .map(|value| value.value.clone())
+            .collect::<Vec<String>>()
+    };
+    let takes_values = !matches!(operator, Operator::Exists | Operator::NotExists);
+    match definition.values.first() {
+        Some(first) if !takes_values => {
+            let found: Vec<String> = definition.values.iter().map(|value| quote(&value.value)).collect();
+            let message = format!("expected no values beside {operator}, found {}", listed(&found));
+            let help = if operator == Operator::Exists { "In" } else { "NotIn" };
+            context.report(
+                Problem::error(first.span, message).with_help(format!("use operator: {help} to compare values")),
+            );
+        }
+        None if takes_values => {
+            let what = if operator == Operator::Matches {
+                "pattern"
+            } else {
+                "value"
+            };
+            let message = format!("expected at least one {what} beside {operator}, found none");
+            context.report(Problem::error(definition.operator.span, message).with_help("write values: and a list"));
+        }
+        _ => {}
+    }
+    context.refuse_repeats("value", &definition.values);
+    let test = match operator {
+        Operator::Exists => Test::Exists,
+        Operator::NotExists => Test::NotExists,
+        Operator::In => Test::In(values()),
+        Operator::NotIn => Test::NotIn(values()),
+        Operator::Matches => Test::Matches(
+            definition
+                .values
+                .iter()
+                .filter_map(|value| context.pattern(value))
+                .collect(),
+        ),
+    };
+    Some(Condition { path: path?, test })
+}

@@ -1,0 +1,180 @@
+//! Merging: users' documents onto the built-in ones of the same kind and name.
+
+mod layers;
+
+use std::collections::BTreeMap;
+
+use self::layers::{Layered, layer_settings};
+use super::context::{Context, alternatives, quote};
+use crate::domain::definition::{
+    Definitions, Header, IntegrationDefinition, RunPolicyDefinition, SettingsDefinition, TriggerSourceDefinition,
+};
+use crate::domain::source::Problem;
+
+/// The name that a Settings document must have.
+const SETTINGS_NAME: &str = "settings";
+
+/// One document a kind and name, each kind sorted by name.
+#[derive(Debug)]
+pub(super) struct Merged {
+    /// Integrations by name.
+    pub(super) integrations: Vec<IntegrationDefinition>,
+    /// TriggerSources by name.
+    pub(super) trigger_sources: Vec<TriggerSourceDefinition>,
+    /// RunPolicies by name.
+    pub(super) run_policies: Vec<RunPolicyDefinition>,
+    /// The settings; empty where no document sets any.
+    pub(super) settings: SettingsDefinition,
+}
+
+/// Merges every document, and reports those that cannot be merged.
+pub(super) fn merge(definitions: Definitions, context: &mut Context) -> Merged {
+    let has_builtin = definitions.integrations.iter().any(|document| document.header.builtin)
+        || definitions
+            .trigger_sources
+            .iter()
+            .any(|document| document.header.builtin)
+        || definitions.settings.iter().any(|document| document.header.builtin);
+    Merged {
+        integrations: merge_kind(definitions.integrations, has_builtin, context),
+        trigger_sources: merge_kind(definitions.trigger_sources, has_builtin, context),
+        run_policies: merge_kind(definitions.run_policies, has_builtin, context),
+        settings: merge_settings(definitions.settings, context),
+    }
+}
+
+/// The documents of one name.
+struct Named<D> {
+    builtin: Option<D>,
+    user: Option<D>,
+}
+
+fn merge_kind<D: Layered>(mut documents: Vec<D>, has_builtin: bool, context: &mut Context) -> Vec<D> {
+    // Which of two documents counts as the first must not depend on the order in which a reader hands them over.
+    documents.sort_by_key(|document| document.header().name.span);
+    let mut by_name: BTreeMap<String, Named<D>> = BTreeMap::new();
+    for document in documents {
+        let named = by_name.entry(document.header().name.value.clone()).or_insert(Named {
+            builtin: None,
+            user: None,
+        });
+        let place = if document.header().builtin {
+            &mut named.builtin
+        } else {
+            &mut named.user
+        };
+        match place {
+            Some(first) => context.report(declared_twice(D::KIND, first.header(), document.header())),
+            None => *place = Some(document),
+        }
+    }
+    let builtin_names: Vec<String> = by_name
+        .iter()
+        .filter(|(_, named)| named.builtin.is_some())
+        .map(|(name, _)| name.clone())
+        .collect();
+    by_name
+        .into_values()
+        .filter_map(|named| match (named.builtin, named.user) {
+            (Some(builtin), Some(user)) if !user.header().replace_builtin => Some(user.onto(builtin)),
+            (None, Some(user)) => {
+                // Without any built-in the same files must load too, so that --no-builtin needs no other set of them.
+                if user.header().replace_builtin && has_builtin {
+                    context.report(nothing_to_replace(D::KIND, user.header(), &builtin_names));
+                }
+                Some(user)
+            }
+            (builtin, user) => user.or(builtin),
+        })
+        .collect()
+}
+
+fn declared_twice(kind: &str, first: &Header, second: &Header) -> Problem {
+    let message = format!(
+        "there are two documents of kind {kind} named {}",
+        quote(&second.name.value)
+    );
+    Problem::error(second.name.span, message)
+        .with_label("the second one")
+        .with_related(first.name.span, "the first one")
+        .with_help("rename one of them, or merge the two by hand")
+}
+
+fn nothing_to_replace(kind: &str, header: &Header, builtin_names: &[String]) -> Problem {
+    let name = quote(&header.name.value);
+    Problem::error(
+        header.name.span,
+        format!("expected the name of a built-in {kind}, because of replaceBuiltin, found {name}"),
+    )
+    .with_optional_help(
+        alternatives(&header.name.value, builtin_names.iter().map(String::as_str))
+            .or_else(|| Some("remove replaceBuiltin: there is nothing to replace".to_owned())),
+    )
+}
+
+fn merge_settings(mut documents: Vec<SettingsDefinition>, context: &mut Context) -> SettingsDefinition {
+    documents.sort_by_key(|document| document.header.name.span);
+    let (builtin, user): (Vec<_>, Vec<_>) = documents.into_iter().partition(|document| document.header.builtin);
+    let builtin = only_settings(builtin, context);
+    let user = only_settings(user, context);
+    match (builtin, user) {
+        (Some(builtin), Some(user)) if !user.header.replace_builtin => layer_settings(user, builtin, context),
+        (builtin, user) => user.or(builtin).unwrap_or_else(no_settings),
+    }
+}
+
+fn only_settings(documents: Vec<SettingsDefinition>, context: &mut Context) -> Option<SettingsDefinition> {
+    let mut documents = documents.into_iter();
+    let first = documents.next()?;
+    check_settings_name(&first.header, context);
+    for another in documents {
+        check_settings_name(&another.header, context);
+        let problem = Problem::error(
+            another.header.name.span,
+            "expected at most one document of kind Settings, found another",
+        );
+        context.report(
+            problem
+                .with_related(first.header.name.span, "the first one")
+                .with_help("merge the two by hand"),
+        );
+    }
+    Some(first)
+}
+
+fn check_settings_name(header: &Header, context: &mut Context) {
+    if header.name.value != SETTINGS_NAME {
+        let found = quote(&header.name.value);
+        context.report(
+            Problem::error(
+                header.name.span,
+                format!("expected \"{SETTINGS_NAME}\" as the name of Settings, found {found}"),
+            )
+            .with_help(format!(
+                "write name: {SETTINGS_NAME}; a policy set has one Settings document"
+            )),
+        );
+    }
+}
+
+/// What a policy set without any Settings document has.
+fn no_settings() -> SettingsDefinition {
+    SettingsDefinition {
+        header: Header {
+            name: crate::domain::source::Located::new(SETTINGS_NAME.to_owned(), Default::default()),
+            builtin: true,
+            replace_builtin: false,
+        },
+        identities: Vec::new(),
+        replace: Vec::new(),
+        controllers: Vec::new(),
+        exempt_identities: Vec::new(),
+        exempt_groups: Vec::new(),
+        unknown_integrations: None,
+        state_key_updates: None,
+        copied_owner_references: None,
+        allow_http: None,
+        allowed_hosts: Vec::new(),
+        hosts: Vec::new(),
+    }
+}

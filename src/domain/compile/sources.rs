@@ -1,0 +1,246 @@
+//! Compiles TriggerSources.
+
+use std::sync::Arc;
+
+use super::context::{Context, alternatives, quote};
+use super::defaults;
+use super::key_rules::check_syntax;
+use super::settings::{Surroundings, is_word, not_a_provider};
+use crate::domain::definition::{FactDefinition, Text, TriggerSourceDefinition, WhenDefinition};
+use crate::domain::git_url::GitUrl;
+use crate::domain::schema::Format;
+use crate::domain::source::{Problem, Span};
+use crate::domain::trigger_source::{FactOrigin, FactSource, TriggerSource, When};
+use crate::domain::words::{FactName, Place};
+
+/// The canonical events.
+pub(super) const EVENTS: [&str; 6] = ["push", "pull_request", "tag", "comment", "schedule", "manual"];
+
+/// The origins that a fact can have, as written.
+const ORIGINS: [&str; 5] = ["annotation", "label", "params", "path", "value"];
+
+/// Compiles every TriggerSource, sorted by precedence, higher first, then by name.
+pub(super) fn compile(
+    definitions: &[TriggerSourceDefinition],
+    surroundings: &Surroundings,
+    context: &mut Context,
+) -> Vec<Arc<TriggerSource>> {
+    let mut sources: Vec<Arc<TriggerSource>> = definitions
+        .iter()
+        .map(|definition| Arc::new(source(definition, surroundings, context)))
+        .collect();
+    sources.sort_by(|a, b| b.precedence.cmp(&a.precedence).then_with(|| a.name.cmp(&b.name)));
+    sources
+}
+
+fn source(definition: &TriggerSourceDefinition, surroundings: &Surroundings, context: &mut Context) -> TriggerSource {
+    let name = &definition.header.name;
+    if definition.facts.is_empty() {
+        let message = format!(
+            "expected at least one fact in trigger source {}, found none",
+            quote(&name.value)
+        );
+        context.report(
+            Problem::error(name.span, message).with_help("write facts: and where each of them stands in a Run"),
+        );
+    }
+    TriggerSource {
+        name: name.value.as_str().into(),
+        precedence: definition
+            .precedence
+            .as_ref()
+            .map_or(defaults::PRECEDENCE, |written| written.value),
+        users: surroundings.identities.resolve(&definition.users, context),
+        when: definition
+            .when
+            .iter()
+            .filter_map(|when| condition(when, context))
+            .collect(),
+        facts: definition
+            .facts
+            .iter()
+            .filter_map(|(name, fact)| fact_source(name, fact, context))
+            .collect(),
+    }
+}
+
+fn condition(definition: &WhenDefinition, context: &mut Context) -> Option<When> {
+    let written = [&definition.annotation, &definition.label, &definition.path];
+    let count = written.iter().filter(|field| field.is_some()).count();
+    if count != 1 {
+        let message = format!("expected one of annotation, label and path, found {}", how_many(count));
+        let help = "write each condition as an entry of its own; all of them must hold";
+        context.report(Problem::error(definition.span, message).with_help(help));
+        return None;
+    }
+    if let Some(key) = &definition.annotation {
+        check_key(Place::Annotation, key, context);
+        return Some(When::Annotation(key.value.clone()));
+    }
+    if let Some(key) = &definition.label {
+        check_key(Place::Label, key, context);
+        return Some(When::Label(key.value.clone()));
+    }
+    definition
+        .path
+        .as_ref()
+        .and_then(|path| context.path(path))
+        .map(When::Path)
+}
+
+fn how_many(count: usize) -> String {
+    if count == 0 {
+        "none".to_owned()
+    } else {
+        format!("{count} of them")
+    }
+}
+
+fn check_key(place: Place, key: &Text, context: &mut Context) {
+    if let Err(problem) = check_syntax(place, &key.value, key) {
+        context.report(problem);
+    }
+}
+
+fn fact_source(name: &Text, definition: &FactDefinition, context: &mut Context) -> Option<FactSource> {
+    let fact = FactName::from_word(&name.value);
+    if fact.is_none() {
+        let message = format!("expected the name of a fact, found {}", quote(&name.value));
+        let words = FactName::WORDS.iter().map(|(word, _)| *word);
+        context.report(Problem::error(name.span, message).with_optional_help(alternatives(&name.value, words)));
+    }
+    let pattern = definition.pattern.as_ref().and_then(|pattern| context.pattern(pattern));
+    let origin = origin(name, definition, context);
+    let fact = fact?;
+    for (_, value) in &definition.map {
+        check_type(fact, value, context);
+    }
+    if let Some(value) = &definition.value {
+        check_type(fact, value, context);
+        let beside = definition.pattern.as_ref().map(|pattern| ("pattern", pattern.span));
+        let beside = beside.or(definition.map.first().map(|(key, _)| ("map", key.span)));
+        if let Some((term, span)) = beside {
+            let problem = Problem::error(span, format!("{term} has nothing to work on beside a literal value"));
+            context.report(problem.with_help(format!("write the value as it should come out, and remove {term}")));
+        }
+    }
+    let map = definition
+        .map
+        .iter()
+        .map(|(from, to)| (from.value.clone(), to.value.clone()));
+    Some(FactSource {
+        fact,
+        origin: origin?,
+        pattern,
+        map: map.collect(),
+    })
+}
+
+fn origin(name: &Text, definition: &FactDefinition, context: &mut Context) -> Option<FactOrigin> {
+    let written = [
+        definition.annotation.is_some(),
+        definition.label.is_some(),
+        definition.params.is_some(),
+        definition.path.is_some(),
+        definition.value.is_some(),
+    ];
+    let found: Vec<&str> = ORIGINS
+        .iter()
+        .zip(written)
+        .filter(|(_, is_written)| *is_written)
+        .map(|(origin, _)| *origin)
+        .collect();
+    if found.len() != 1 {
+        let found = if found.is_empty() {
+            "none".to_owned()
+        } else {
+            super::context::listed(&found)
+        };
+        let message = format!(
+            "expected exactly one of annotation, label, params, path and value for the fact {}, found {found}",
+            quote(&name.value)
+        );
+        let span = if definition.span == Span::default() {
+            name.span
+        } else {
+            definition.span
+        };
+        context.report(
+            Problem::error(span, message).with_help("a further origin belongs into a TriggerSource of its own"),
+        );
+        return None;
+    }
+    if let Some(key) = &definition.annotation {
+        check_key(Place::Annotation, key, context);
+        return Some(FactOrigin::Annotation(key.value.clone()));
+    }
+    if let Some(key) = &definition.label {
+        check_key(Place::Label, key, context);
+        return Some(FactOrigin::Label(key.value.clone()));
+    }
+    if let Some(params) = &definition.params {
+        check_params(name, params, context);
+        return Some(FactOrigin::Params(
+            params.iter().map(|param| param.value.clone()).collect(),
+        ));
+    }
+    if let Some(value) = &definition.value {
+        return Some(FactOrigin::Literal(value.value.clone()));
+    }
+    definition
+        .path
+        .as_ref()
+        .and_then(|path| context.path(path))
+        .map(FactOrigin::Path)
+}
+
+fn check_params(fact: &Text, params: &[Text], context: &mut Context) {
+    if params.is_empty() {
+        let message = format!(
+            "expected the name of a parameter for the fact {}, found an empty list",
+            quote(&fact.value)
+        );
+        context.report(
+            Problem::error(fact.span, message).with_help("list the parameters in the order in which they are tried"),
+        );
+    }
+    for param in params.iter().filter(|param| param.value.is_empty()) {
+        context.report(Problem::error(
+            param.span,
+            "expected the name of a parameter, found an empty string",
+        ));
+    }
+    context.refuse_repeats("parameter", params);
+}
+
+/// Reports a literal that could never be the fact.
+fn check_type(fact: FactName, value: &Text, context: &mut Context) {
+    let text = value.value.as_str();
+    let expected = match fact {
+        FactName::Provider if !is_word(text) => {
+            context.report(not_a_provider(value));
+            return;
+        }
+        FactName::Event if !EVENTS.contains(&text) => {
+            context.report(not_an_event(value));
+            return;
+        }
+        FactName::Host if !Format::Hostname.accepts(text) => "a host name",
+        FactName::Sha if !Format::GitSha.accepts(text) => "a commit id of 40 or 64 hex digits",
+        FactName::Url if GitUrl::parse(text).is_err() => "the URL of a Git repository",
+        FactName::PullRequest | FactName::Installation if !Format::Int64.accepts(text) => "an integer",
+        _ if text.is_empty() => "a text",
+        _ => return,
+    };
+    let found = quote(text);
+    context.report(Problem::error(
+        value.span,
+        format!("expected {expected} as the fact {fact}, found {found}"),
+    ));
+}
+
+/// The problem of a text that should be an event.
+pub(super) fn not_an_event(text: &Text) -> Problem {
+    let message = format!("expected the name of an event, found {}", quote(&text.value));
+    Problem::error(text.span, message).with_optional_help(alternatives(&text.value, EVENTS.into_iter()))
+}

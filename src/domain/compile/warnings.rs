@@ -1,0 +1,226 @@
+//! Warnings about policies that load, and do not do what their author probably means.
+
+use std::collections::{BTreeMap, HashMap};
+
+use super::context::{Context, listed, quote};
+use super::policies::WrittenPolicy;
+use crate::domain::definition::{RunPolicyDefinition, TriggerMatchDefinition};
+use crate::domain::policy::{Matcher, RunPolicy};
+use crate::domain::source::{Problem, Span};
+use crate::domain::words::{Mode, Place};
+
+/// Most policies that one policy is compared with, and most that one warning names: the rest is counted.
+const MOST_COMPARED: usize = 32;
+
+/// Warns about a policy that does nothing.
+pub(super) fn idle(definition: &RunPolicyDefinition, context: &mut Context) {
+    let inject = &definition.inject;
+    let injects = inject.integrations.iter().any(|(_, keys)| !keys.is_empty())
+        || !inject.annotations.is_empty()
+        || !inject.labels.is_empty();
+    let requires = !definition.require.integrations.is_empty() || !definition.require.annotations.is_empty();
+    if !injects && !requires && !constrains(definition) {
+        let name = &definition.header.name;
+        let message = format!("policy {} does nothing", quote(&name.value));
+        context.report(
+            Problem::warning(name.span, message).with_help("write inject, require or constrain, or remove the policy"),
+        );
+    }
+}
+
+fn constrains(definition: &RunPolicyDefinition) -> bool {
+    definition.constrain.iter().any(|(_, keys)| !keys.is_empty())
+}
+
+/// Warns about a rule that whoever creates the Run can slip away from.
+pub(super) fn evasion(definition: &RunPolicyDefinition, context: &mut Context) {
+    let requires = !definition.require.integrations.is_empty() || !definition.require.annotations.is_empty();
+    let rule = match (requires, constrains(definition)) {
+        (true, true) => "requires and constrains",
+        (true, false) => "requires",
+        (false, true) => "constrains",
+        (false, false) => return,
+    };
+    let Some((span, what)) = submitter_controlled(definition) else {
+        return;
+    };
+    let message = format!(
+        "whoever creates a Run can evade what policy {} {rule}: its match rests on {what}",
+        quote(&definition.header.name.value)
+    );
+    context.report(Problem::warning(span, message).with_help(
+        "match by namespaces, users, or a trigger with trusted: true, which the submitter does not control",
+    ));
+}
+
+/// The first condition whose outcome the submitter decides.
+fn submitter_controlled(definition: &RunPolicyDefinition) -> Option<(Span, &'static str)> {
+    let matches = &definition.matches;
+    if let Some(selector) = &matches.selector {
+        return Some((selector.span, "labels of the Run, which the submitter writes"));
+    }
+    if let Some(condition) = matches.conditions.first() {
+        return Some((condition.path.span, "fields of the Run, which the submitter writes"));
+    }
+    let trigger = matches.trigger.as_ref()?;
+    let is_trusted = trigger.trusted.as_ref().is_some_and(|trusted| trusted.value);
+    (!is_trusted).then(|| {
+        (
+            span_of(trigger).unwrap_or(matches.span),
+            "a trigger that anybody can claim",
+        )
+    })
+}
+
+fn span_of(trigger: &TriggerMatchDefinition) -> Option<Span> {
+    let lists = [&trigger.sources, &trigger.providers, &trigger.events];
+    let first = lists.into_iter().flatten().flatten().map(|text| text.span).next();
+    first.or(trigger.trusted.as_ref().map(|trusted| trusted.span))
+}
+
+/// Warns about policies of equal priority that write one key for the same Runs: only their names decide which one wins.
+pub(super) fn overlaps(written: &[WrittenPolicy], context: &mut Context) {
+    let mut writers: HashMap<(i64, Place, &str), Writers<'_>> = HashMap::new();
+    // By the two policies, so that one warning names all the keys that they share.
+    let mut pairs: BTreeMap<(usize, usize), Vec<(Span, Span, &str)>> = BTreeMap::new();
+    // A Shadow policy never wins a key, so it takes none away either.
+    for written in written.iter().filter(|written| written.policy.mode == Mode::Enforce) {
+        for write in &written.writes {
+            let key = (written.policy.priority, write.place, write.key.as_str());
+            let of_key = writers.entry(key).or_default();
+            if let Some((first, first_span)) = of_key.first_overlapping(&written.policy) {
+                let shared = pairs.entry((first, written.policy.index)).or_default();
+                shared.push((first_span, write.span, &write.key));
+            }
+            of_key.enter(&written.policy, write.span);
+        }
+    }
+    let mut warned: HashMap<usize, usize> = HashMap::new();
+    for ((first, second), shared) in pairs {
+        let count = warned.entry(first).or_default();
+        *count += 1;
+        let names = written
+            .get(first)
+            .zip(written.get(second))
+            .map(|(first, second)| (&first.policy, &second.policy));
+        if let (Some((first, second)), true) = (names, *count <= MOST_COMPARED) {
+            report_overlap(first, second, &shared, context);
+        }
+    }
+}
+
+fn report_overlap(first: &RunPolicy, second: &RunPolicy, shared: &[(Span, Span, &str)], context: &mut Context) {
+    let Some((first_span, second_span, _)) = shared.first() else {
+        return;
+    };
+    let keys: Vec<&str> = shared.iter().map(|(_, _, key)| *key).collect();
+    let message = format!(
+        "policies {} and {} write {} for the same Runs at priority {}: the name decides, so {} wins",
+        quote(&first.name),
+        quote(&second.name),
+        listed(&keys),
+        first.priority,
+        quote(&first.name)
+    );
+    context.report(
+        Problem::warning(*second_span, message)
+            .with_related(*first_span, format!("policy {} writes it here", quote(&first.name)))
+            .with_help("give one of them another priority, or make their matches exclude each other"),
+    );
+}
+
+/// The policies so far that write one key at one priority.
+#[derive(Default)]
+struct Writers<'p> {
+    /// The first few for each namespace that a policy names exactly.
+    exact: HashMap<&'p str, Vec<(&'p RunPolicy, Span)>>,
+    /// The first few of the others.
+    wildcard: Vec<(&'p RunPolicy, Span)>,
+    /// The first few of all.
+    any: Vec<(&'p RunPolicy, Span)>,
+}
+
+impl<'p> Writers<'p> {
+    fn first_overlapping(&self, policy: &RunPolicy) -> Option<(usize, Span)> {
+        let candidates: Vec<&(&RunPolicy, Span)> = match exact_namespaces(&policy.matcher) {
+            Some(namespaces) => {
+                let of_namespaces = namespaces
+                    .iter()
+                    .filter_map(|namespace| self.exact.get(namespace))
+                    .flatten();
+                of_namespaces.chain(&self.wildcard).collect()
+            }
+            None => self.any.iter().collect(),
+        };
+        let overlapping = candidates
+            .into_iter()
+            .filter(|(other, _)| may_meet(&other.matcher, &policy.matcher));
+        overlapping
+            .min_by_key(|(other, _)| other.index)
+            .map(|(other, span)| (other.index, *span))
+    }
+
+    fn enter(&mut self, policy: &'p RunPolicy, span: Span) {
+        match exact_namespaces(&policy.matcher) {
+            Some(namespaces) => {
+                for namespace in namespaces {
+                    push_bounded(self.exact.entry(namespace).or_default(), policy, span);
+                }
+            }
+            None => push_bounded(&mut self.wildcard, policy, span),
+        }
+        push_bounded(&mut self.any, policy, span);
+    }
+}
+
+fn push_bounded<'p>(list: &mut Vec<(&'p RunPolicy, Span)>, policy: &'p RunPolicy, span: Span) {
+    if list.len() < MOST_COMPARED {
+        list.push((policy, span));
+    }
+}
+
+/// The namespaces of a matcher that names them all exactly.
+fn exact_namespaces(matcher: &Matcher) -> Option<Vec<&str>> {
+    let namespaces = matcher.namespaces.as_ref()?;
+    let are_exact = namespaces.iter().all(|namespace| namespace.is_literal());
+    are_exact.then(|| namespaces.iter().map(|namespace| namespace.as_str()).collect())
+}
+
+/// Whether one Run may match both, as far as kinds, exact namespaces and the trigger tell.
+fn may_meet(a: &Matcher, b: &Matcher) -> bool {
+    let kinds = a.kinds.iter().any(|kind| b.kinds.contains(kind));
+    let admits = |matcher: &Matcher, namespace: &str| {
+        let listed = matcher
+            .namespaces
+            .as_ref()
+            .is_none_or(|globs| globs.iter().any(|glob| glob.matches(namespace)));
+        listed && !matcher.exclude_namespaces.iter().any(|glob| glob.matches(namespace))
+    };
+    let namespaces = match (exact_namespaces(a), exact_namespaces(b)) {
+        (Some(exact), _) => exact
+            .iter()
+            .any(|namespace| admits(a, namespace) && admits(b, namespace)),
+        (None, Some(exact)) => exact
+            .iter()
+            .any(|namespace| admits(a, namespace) && admits(b, namespace)),
+        (None, None) => true,
+    };
+    let triggers = match (&a.trigger, &b.trigger) {
+        (Some(a), Some(b)) => {
+            share(&a.sources, &b.sources)
+                && share(&a.providers, &b.providers)
+                && share(&a.events, &b.events)
+                && a.trusted.zip(b.trusted).is_none_or(|(a, b)| a == b)
+        }
+        _ => true,
+    };
+    kinds && namespaces && triggers
+}
+
+/// Whether two lists, of which an absent one means anything, have something in common.
+fn share(a: &Option<Vec<String>>, b: &Option<Vec<String>>) -> bool {
+    match (a, b) {
+        (Some(a), Some(b)) => a.iter().any(|word| b.contains(word)),
+        _ => true,
+    }
+}

@@ -1,0 +1,253 @@
+//! What each Git provider makes of host and path: API addresses, ssh hosts, and who is owner and repository.
+
+use super::GitUrl;
+
+/// What a repository is called at its provider; a part that the URL does not show is absent.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Repository {
+    /// The full path of the repository (GitLab's project); for Azure DevOps the project within the organisation.
+    pub project: Option<String>,
+    /// The account, group with its subgroups, workspace, project key or organisation that owns it.
+    pub owner: Option<String>,
+    /// Its own name.
+    pub repo: Option<String>,
+}
+
+/// The provider behind a host that everybody knows; self-hosted ones are the Settings' matter.
+pub fn provider_of_host(host: &str) -> Option<&'static str> {
+    let host = host.strip_suffix('.').unwrap_or(host).to_ascii_lowercase();
+    match host.as_str() {
+        "github.com" | "www.github.com" | "ssh.github.com" | "api.github.com" => Some("github"),
+        "gitlab.com" | "altssh.gitlab.com" => Some("gitlab"),
+        "bitbucket.org" | "altssh.bitbucket.org" | "api.bitbucket.org" => Some("bitbucket-cloud"),
+        "dev.azure.com" | "ssh.dev.azure.com" => Some("azure-devops"),
+        "codeberg.org" | "gitea.com" => Some("gitea"),
+        // GitHub's tenants with data residency.
+        other if other.ends_with(".ghe.com") => Some("github"),
+        other if other.ends_with(".visualstudio.com") => Some("azure-devops"),
+        _ => None,
+    }
+}
+
+/// Project, owner and repository, by the rules of the provider; where the path does not fit them, they are absent.
+///
+/// Without a provider only a path of two segments tells owner and repository apart.
+pub fn project_owner_repo(provider: Option<&str>, url: &GitUrl) -> Repository {
+    let Some(segments) = url.path().split('/').map(decoded).collect::<Option<Vec<String>>>() else {
+        return Repository::default();
+    };
+    let segments: Vec<&str> = segments.iter().map(String::as_str).collect();
+    let named = |owner: String, repo: &str| Repository {
+        project: Some(format!("{owner}/{repo}")),
+        owner: Some(owner),
+        repo: Some(repo.to_owned()),
+    };
+    match (provider, segments.as_slice()) {
+        (Some("gitlab"), [groups @ .., repo]) if !groups.is_empty() => named(groups.join("/"), repo),
+        (Some("azure-devops"), [organisation, project, "_git", repo]) => Repository {
+            project: Some((*project).to_owned()),
+            owner: Some((*organisation).to_owned()),
+            repo: Some((*repo).to_owned()),
+        },
+        (Some("azure-devops"), _) => Repository::default(),
+        // Clone address, then the two addresses of the web pages; `~name` is the project key of a person.
+        (Some("bitbucket-server") | None, ["scm", owner, repo]) => named((*owner).to_owned(), repo),
+        (Some("bitbucket-server"), ["projects", owner, "repos", repo, ..]) => named((*owner).to_owned(), repo),
+        (Some("bitbucket-server"), ["users", owner, "repos", repo, ..]) => named(format!("~{owner}"), repo),
+        (_, [owner, repo]) => named((*owner).to_owned(), repo),
+        (Some("gitlab" | "gitea" | "github" | "bitbucket-cloud" | "bitbucket-server"), _) => Repository::default(),
+        // Nobody knows who owns what here, but the path is the path.
+        (_, path) => Repository {
+            project: Some(path.join("/")),
+            ..Repository::default()
+        },
+    }
+}
+
+/// Host and path of the repository that API addresses and ssh hosts speak of; none if they speak of something else.
+///
+/// The result must be a fixed point: what comes out means the same when it goes in again.
+pub(super) fn canonical(host: String, segments: &[&str]) -> Option<(String, Vec<String>)> {
+    let host = match host.as_str() {
+        "www.github.com" | "ssh.github.com" => "github.com",
+        "altssh.gitlab.com" => "gitlab.com",
+        "altssh.bitbucket.org" => "bitbucket.org",
+        "vs-ssh.visualstudio.com" => "ssh.dev.azure.com",
+        other => other,
+    };
+    match (host, segments) {
+        ("api.github.com", ["repos", owner, repo, ..]) => repository("github.com", &[owner, repo]),
+        ("api.bitbucket.org", ["2.0", "repositories", owner, repo, ..]) => repository("bitbucket.org", &[owner, repo]),
+        ("ssh.dev.azure.com", ["v3", organisation, project, repo]) => {
+            repository("dev.azure.com", &[organisation, project, "_git", repo])
+        }
+        ("api.github.com" | "api.bitbucket.org" | "ssh.dev.azure.com", _) => None,
+        ("dev.azure.com", [organisation, "_git", repo]) => {
+            repository("dev.azure.com", &[organisation, repo, "_git", repo])
+        }
+        // GitHub Enterprise Server and Gitea.
+        (_, ["api", "v3" | "v1", "repos", owner, repo, ..]) => repository(host, &[owner, repo]),
+        // GitLab names a project by its number, which tells nothing, or by its path, encoded as one segment.
+        (_, ["api", "v4", "projects", project, ..]) => {
+            let path = project.replace("%2F", "/").replace("%2f", "/");
+            let segments: Vec<&str> = path.split('/').collect();
+            let is_path = segments.len() > 1 && segments.first() != Some(&"api");
+            is_path.then(|| repository(host, &segments))?
+        }
+        (_, segments) => match host.strip_suffix(".visualstudio.com") {
+            Some(organisation) => visual_studio(organisation, segments),
+            None => repository(host, segments),
+        },
+    }
+}
+
+/// `https://org.visualstudio.com/…`, the older name of `https://dev.azure.com/org/…`.
+fn visual_studio(organisation: &str, segments: &[&str]) -> Option<(String, Vec<String>)> {
+    let segments = match segments {
+        [collection, rest @ ..] if collection.eq_ignore_ascii_case("DefaultCollection") => rest,
+        other => other,
+    };
+    match segments {
+        [project, "_git" | "_ssh", repo] => repository("dev.azure.com", &[organisation, project, "_git", repo]),
+        ["_git" | "_ssh", repo] => repository("dev.azure.com", &[organisation, repo, "_git", repo]),
+        _ => None,
+    }
+}
+
+fn repository(host: &str, segments: &[&str]) -> Option<(String, Vec<String>)> {
+    let (last, parents) = segments.split_last()?;
+    // All of them, or a second pass over `x.git.git` would find another repository.
+    let last = last.trim_end_matches(".git");
+    let segments: Vec<String> = parents
+        .iter()
+        .chain([&last])
+        .map(|segment| (*segment).to_owned())
+        .collect();
+    let names_something = segments.iter().all(|segment| !is_empty_or_dots(segment));
+    names_something.then(|| (host.to_owned(), segments))
+}
+
+/// Browsers and servers walk up at `..`, and at its encoded spellings as well.
+fn is_empty_or_dots(segment: &str) -> bool {
+    segment.is_empty()
+        || segment.len() <= 6 && matches!(segment.to_ascii_lowercase().replace("%2e", ".").as_str(), "." | "..")
+}
+
+/// A segment without percent-encoding; none where that would hide a slash, a dot segment or worse.
+fn decoded(segment: &str) -> Option<String> {
+    let text = percent_decoded(segment)?;
+    let harmless =
+        !matches!(text.as_str(), "" | "." | "..") && !text.contains(['/', '\\']) && !text.contains(char::is_control);
+    harmless.then_some(text)
+}
+
+fn percent_decoded(segment: &str) -> Option<String> {
+    let mut bytes = Vec::with_capacity(segment.len());
+    let mut rest = segment.bytes();
+    while let Some(byte) = rest.next() {
+        if byte != b'%' {
+            bytes.push(byte);
+            continue;
+        }
+        let mut digit = || char::from(rest.next()?).to_digit(16);
+        let (high, low) = (digit()?, digit()?);
+        bytes.push(u8::try_from(high * 16 + low).ok()?);
+    }
+    String::from_utf8(bytes).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(provider: Option<&str>, url: &str, project: &str, owner: &str, repo: &str) {
+        let text = |text: &str| (!text.is_empty()).then(|| text.to_owned());
+        let expected = Repository {
+            project: text(project),
+            owner: text(owner),
+            repo: text(repo),
+        };
+        let url = GitUrl::parse(url).unwrap_or_else(|error| panic!("{url}: {error}"));
+        assert_eq!(project_owner_repo(provider, &url), expected, "{provider:?} {url}");
+    }
+
+    #[test]
+    fn owner_and_repository_are_what_the_provider_calls_so() {
+        check(Some("github"), "https://github.com/o/r", "o/r", "o", "r");
+        check(Some("github"), "https://github.com/o", "", "", "");
+        check(Some("github"), "https://github.com/o/r/tree/main", "", "", "");
+        check(Some("gitlab"), "https://gitlab.com/g/p", "g/p", "g", "p");
+        check(Some("gitlab"), "https://gitlab.com/g/s/t/p", "g/s/t/p", "g/s/t", "p");
+        check(Some("gitlab"), "https://gitlab.com/g", "", "", "");
+        check(Some("gitea"), "https://codeberg.org/o/r", "o/r", "o", "r");
+        check(Some("bitbucket-cloud"), "https://bitbucket.org/w/r", "w/r", "w", "r");
+        check(
+            Some("bitbucket-server"),
+            "https://b.example.com/scm/PROJ/r.git",
+            "PROJ/r",
+            "PROJ",
+            "r",
+        );
+        check(
+            Some("bitbucket-server"),
+            "https://b.example.com/scm/~jo/r.git",
+            "~jo/r",
+            "~jo",
+            "r",
+        );
+        check(
+            Some("bitbucket-server"),
+            "ssh://git@b.example.com:7999/proj/r.git",
+            "proj/r",
+            "proj",
+            "r",
+        );
+        check(
+            Some("bitbucket-server"),
+            "https://b.example.com/projects/P/repos/r/browse",
+            "P/r",
+            "P",
+            "r",
+        );
+        check(
+            Some("bitbucket-server"),
+            "https://b.example.com/users/jo/repos/r",
+            "~jo/r",
+            "~jo",
+            "r",
+        );
+        check(Some("azure-devops"), "https://dev.azure.com/o/p/_git/r", "p", "o", "r");
+        check(
+            Some("azure-devops"),
+            "https://dev.azure.com/o/My%20P/_git/My%20R",
+            "My P",
+            "o",
+            "My R",
+        );
+        check(Some("azure-devops"), "https://dev.azure.com/o/p", "", "", "");
+        check(None, "https://git.example.com/o/r", "o/r", "o", "r");
+        check(None, "https://git.example.com/scm/P/r", "P/r", "P", "r");
+        check(None, "https://git.example.com/a/b/c", "a/b/c", "", "");
+        check(None, "https://git.example.com/r", "r", "", "");
+        check(Some("gerrit"), "https://git.example.com/a/b/c", "a/b/c", "", "");
+        check(Some("github"), "https://github.com/o/a%2Fb", "", "", "");
+        check(Some("github"), "https://github.com/o/%zz", "", "", "");
+        check(Some("github"), "https://github.com/o/%ff", "", "", "");
+    }
+
+    #[test]
+    fn known_hosts_have_a_provider() {
+        let check = |host: &str, expected: Option<&str>| assert_eq!(provider_of_host(host), expected, "{host}");
+        check("github.com", Some("github"));
+        check("GitHub.com.", Some("github"));
+        check("acme.ghe.com", Some("github"));
+        check("gitlab.com", Some("gitlab"));
+        check("bitbucket.org", Some("bitbucket-cloud"));
+        check("dev.azure.com", Some("azure-devops"));
+        check("org.visualstudio.com", Some("azure-devops"));
+        check("codeberg.org", Some("gitea"));
+        check("github.com.evil.example", None);
+        check("notgithub.com", None);
+        check("", None);
+    }
+}

@@ -1,0 +1,354 @@
+//! Injection: what the policies that are for a Run put into it, key by key, and what they leave out and why.
+
+mod block;
+mod render;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use super::cause::{Cause, CauseKind};
+use super::decision::{Author, ShadowOutcome, Skipped, Violation};
+use super::integration::{Integration, field_of};
+use super::policy::{Constraint, Injection, RunPolicy};
+use super::policy_set::PolicySet;
+use super::reading::Reading;
+use super::schema::{ValueSchema, quoted};
+use super::trace::{Event, Trace};
+use super::trigger::Facts;
+use super::view::View;
+use super::words::{Mode, OnConflict, OnMissing, Place, Reaction};
+use render::{Rendered, Renderer};
+
+/// Kubernetes' limit for the keys and values of all annotations together
+/// (`k8s.io/apimachinery/pkg/api/validation`, `TotalAnnotationSizeLimitB`).
+pub const MAX_ANNOTATIONS_BYTES: usize = 256 * 1024;
+
+/// A value that a policy puts in.
+#[derive(Debug)]
+pub struct Claim<'s> {
+    /// The value.
+    pub value: String,
+    /// The policy that was first to write the key.
+    pub policy: &'s RunPolicy,
+    /// The user's value that it takes the place of.
+    pub overwritten: Option<String>,
+}
+
+/// What is put in, by key.
+#[derive(Debug, Default)]
+pub struct Claims<'s> {
+    annotations: HashMap<String, Claim<'s>>,
+    labels: HashMap<String, Claim<'s>>,
+}
+
+impl<'s> Claims<'s> {
+    /// What is put in at a key.
+    pub fn get(&self, place: Place, key: &str) -> Option<&Claim<'s>> {
+        match place {
+            Place::Annotation => self.annotations.get(key),
+            Place::Label => self.labels.get(key),
+            Place::Finalizer => None,
+        }
+    }
+
+    /// Everything that is put in at a place, sorted by key.
+    pub fn sorted(&self, place: Place) -> Vec<(&str, &Claim<'s>)> {
+        let claims = match place {
+            Place::Annotation => &self.annotations,
+            Place::Label => &self.labels,
+            Place::Finalizer => return Vec::new(),
+        };
+        let mut sorted: Vec<_> = claims.iter().map(|(key, claim)| (key.as_str(), claim)).collect();
+        sorted.sort_by_key(|(key, _)| *key);
+        sorted
+    }
+
+    /// Whether nothing is put in.
+    pub fn is_empty(&self) -> bool {
+        self.annotations.is_empty() && self.labels.is_empty()
+    }
+
+    fn enter(&mut self, place: Place, key: String, claim: Claim<'s>) {
+        match place {
+            Place::Annotation => self.annotations.insert(key, claim),
+            Place::Label => self.labels.insert(key, claim),
+            Place::Finalizer => None,
+        };
+    }
+}
+
+/// What injection did.
+#[derive(Debug, Default)]
+pub struct Injections<'s> {
+    /// What is put in.
+    pub claims: Claims<'s>,
+    /// What was left out.
+    pub skipped: Vec<Skipped>,
+    /// Conflicts and missing values that a policy refuses.
+    pub violations: Vec<Violation>,
+    /// Sentences for the client.
+    pub notices: Vec<String>,
+    /// What shadow policies would have done.
+    pub shadow: Vec<ShadowOutcome>,
+}
+
+/// Whether a key can be put in, and if not, why.
+#[derive(Debug)]
+enum Standing {
+    /// It is there with this very value.
+    Satisfied,
+    /// It can be put in; the user's value that it takes the place of.
+    Free(String, Option<String>),
+    /// It cannot; why.
+    Blocked(String),
+}
+
+/// Lets the policies write, in the order given, which is the order in which they apply.
+pub fn inject<'s>(
+    policies: &[&'s Arc<RunPolicy>],
+    reading: &mut Reading<'_, '_>,
+    facts: &Facts,
+    set: &'s PolicySet,
+    trace: Option<&mut Trace>,
+) -> Injections<'s> {
+    let constraints = policies
+        .iter()
+        .filter(|policy| policy.mode == Mode::Enforce)
+        .flat_map(|policy| policy.constraints.iter().map(|constraint| (&***policy, constraint)))
+        .collect();
+    let view = reading.view();
+    let mut injector = Injector {
+        view,
+        set,
+        constraints,
+        annotations_bytes: view
+            .values(Place::Annotation)
+            .map(|(key, value)| key.len() + value.len())
+            .sum(),
+        outcome: Injections::default(),
+        trace,
+    };
+    for policy in policies {
+        let mut renderer = Renderer::new(policy, facts);
+        for block in &policy.integrations {
+            injector.inject_block(policy, block, &mut renderer, reading);
+        }
+        for injection in &policy.keys {
+            injector.inject_key(policy, injection, &mut renderer, reading);
+        }
+    }
+    injector.outcome
+}
+
+struct Injector<'v, 'r, 's, 't> {
+    view: &'v View<'r>,
+    set: &'s PolicySet,
+    constraints: Vec<(&'s RunPolicy, &'s Constraint)>,
+    /// Keys and values of all annotations that there will be.
+    annotations_bytes: usize,
+    outcome: Injections<'s>,
+    trace: Option<&'t mut Trace>,
+}
+
+impl<'s> Injector<'_, '_, 's, '_> {
+    /// Injects an annotation or label that no integration declares.
+    fn inject_key(
+        &mut self,
+        policy: &'s RunPolicy,
+        injection: &'s Injection,
+        renderer: &mut Renderer<'s, '_>,
+        reading: &mut Reading<'_, '_>,
+    ) {
+        let present = self.view.value(injection.place, &injection.key);
+        match self.standing(policy, injection, present, &[&injection.key], None, renderer, reading) {
+            Standing::Satisfied => self.shadow(policy, injection.place, &injection.key, "Equal"),
+            Standing::Blocked(reason) => self.skip(policy, injection.place, &injection.key, reason),
+            Standing::Free(value, overwritten) => {
+                self.put(policy, injection.place, &injection.key, value, overwritten);
+            }
+        }
+    }
+
+    /// Whether a key can be put in: `present` is the user's value under any of its `spellings`.
+    #[allow(clippy::too_many_arguments)]
+    fn standing(
+        &mut self,
+        policy: &'s RunPolicy,
+        injection: &'s Injection,
+        present: Option<&str>,
+        spellings: &[&str],
+        declared: Option<(&Integration, usize)>,
+        renderer: &mut Renderer<'s, '_>,
+        reading: &mut Reading<'_, '_>,
+    ) -> Standing {
+        let value = match renderer.render(&injection.value, reading) {
+            Rendered::Text(value) => value,
+            Rendered::Missing(reason) => return self.missing(policy, injection, reason),
+        };
+        if present == Some(value.as_str()) {
+            return Standing::Satisfied;
+        }
+        let claimed = spellings
+            .iter()
+            .find_map(|key| self.outcome.claims.get(injection.place, key));
+        match claimed {
+            Some(claim) if claim.value == value => return Standing::Satisfied,
+            Some(claim) => return Standing::Blocked(format!("policy {} has set it", claim.policy.name)),
+            None => {}
+        }
+        if let Err(reason) = self.fits(injection, &value, declared) {
+            return Standing::Blocked(reason);
+        }
+        match (present, injection.on_conflict) {
+            (None, _) => Standing::Free(value, None),
+            (Some(present), OnConflict::Overwrite) => Standing::Free(value, Some(present.to_owned())),
+            (Some(present), OnConflict::Keep) => {
+                Standing::Blocked(format!("the Run has {}, and onConflict is Keep", quoted(present)))
+            }
+            (Some(present), OnConflict::Deny) => {
+                let message = format!("expected {}, found {}", quoted(&value), quoted(present));
+                self.refuse(policy, injection, CauseKind::Invalid, message, Some(value));
+                Standing::Blocked(format!("the Run has {}, and onConflict is Deny", quoted(present)))
+            }
+        }
+    }
+
+    fn missing(&mut self, policy: &RunPolicy, injection: &Injection, reason: String) -> Standing {
+        match injection.on_missing {
+            OnMissing::Skip => {}
+            OnMissing::Warn if policy.mode == Mode::Enforce => {
+                self.outcome.notices.push(format!(
+                    "{} was not set: {reason} (runstamp: policy {})",
+                    field_of(injection.place, &injection.key),
+                    policy.name
+                ));
+            }
+            OnMissing::Warn => {}
+            OnMissing::Deny => {
+                let message = format!("cannot be derived: {reason}");
+                self.refuse(policy, injection, CauseKind::Required, message, None);
+            }
+        }
+        Standing::Blocked(reason)
+    }
+
+    fn refuse(
+        &mut self,
+        policy: &RunPolicy,
+        injection: &Injection,
+        kind: CauseKind,
+        message: String,
+        suggestion: Option<String>,
+    ) {
+        if policy.mode == Mode::Shadow {
+            self.shadow(policy, injection.place, &injection.key, "Violation");
+            return;
+        }
+        let field = field_of(injection.place, &injection.key);
+        self.outcome.violations.push(Violation {
+            cause: Cause {
+                field,
+                kind,
+                message,
+                suggestion,
+            },
+            author: Author::Policy(Arc::clone(&policy.name), policy.index),
+            reaction: Reaction::Deny,
+        });
+    }
+
+    /// Whether a derived value is one that may stand there: a policy never writes what the rules would refuse.
+    fn fits(&self, injection: &Injection, value: &str, declared: Option<(&Integration, usize)>) -> Result<(), String> {
+        let urls = &self.set.settings.urls;
+        if let Some((integration, key)) = declared {
+            if let Some(config) = integration.config.get(key) {
+                config
+                    .schema
+                    .check(value, urls)
+                    .map_err(|violation| violation.message)?;
+            }
+            for (policy, constraint) in &self.constraints {
+                if constraint.integration.index == integration.index && constraint.key == key {
+                    constraint
+                        .schema
+                        .check(value, urls)
+                        .map_err(|violation| format!("{} (policy {})", violation.message, policy.name))?;
+                }
+            }
+        } else {
+            ValueSchema::default()
+                .check(value, urls)
+                .map_err(|violation| violation.message)?;
+        }
+        if injection.place == Place::Label && !super::names::is_label_value(value) {
+            return Err(format!("{} is not a label value", quoted(value)));
+        }
+        let size = self.annotations_bytes + injection.key.len() + value.len();
+        if injection.place == Place::Annotation && size > MAX_ANNOTATIONS_BYTES {
+            return Err(format!(
+                "the annotations would be larger than {MAX_ANNOTATIONS_BYTES} bytes together"
+            ));
+        }
+        Ok(())
+    }
+
+    fn put(&mut self, policy: &'s RunPolicy, place: Place, key: &str, value: String, overwritten: Option<String>) {
+        if policy.mode == Mode::Shadow {
+            let outcome = if overwritten.is_some() { "Overwrite" } else { "Inject" };
+            self.shadow(policy, place, key, outcome);
+            return;
+        }
+        if place == Place::Annotation {
+            // The record of provenance grows with every key: its policy, a hash and the punctuation around them.
+            let recorded = key.len() + policy.name.len() + overwritten.as_ref().map_or(0, String::len) + 20;
+            self.annotations_bytes += key.len() + value.len() + recorded;
+        }
+        if let Some(trace) = self.trace.as_deref_mut() {
+            trace.events.push(Event::KeyInjected {
+                policy: Arc::clone(&policy.name),
+                field: field_of(place, key).to_string(),
+                value: value.clone(),
+            });
+        }
+        self.outcome.claims.enter(
+            place,
+            key.to_owned(),
+            Claim {
+                value,
+                policy,
+                overwritten,
+            },
+        );
+    }
+
+    fn skip(&mut self, policy: &RunPolicy, place: Place, key: &str, reason: String) {
+        let field = field_of(place, key);
+        if let Some(trace) = self.trace.as_deref_mut() {
+            trace.events.push(Event::KeySkipped {
+                policy: Arc::clone(&policy.name),
+                field: field.to_string(),
+                reason: reason.clone(),
+            });
+        }
+        if policy.mode == Mode::Shadow {
+            self.shadow(policy, place, key, "Skip");
+            return;
+        }
+        self.outcome.skipped.push(Skipped {
+            field,
+            policy: Arc::clone(&policy.name),
+            reason,
+        });
+    }
+
+    fn shadow(&mut self, policy: &RunPolicy, place: Place, key: &str, outcome: &'static str) {
+        if policy.mode == Mode::Shadow {
+            self.outcome.shadow.push(ShadowOutcome {
+                policy: Arc::clone(&policy.name),
+                policy_index: policy.index,
+                field: field_of(place, key),
+                outcome,
+            });
+        }
+    }
+}

@@ -1,0 +1,213 @@
+//! Matching: whether a policy is for a Run, judged on the Run as it is after reset and recall and before any injection.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use super::path::Presence;
+use super::policy::{Condition, Matcher, RunPolicy, Test, TriggerMatch};
+use super::reading::{Found, Reading};
+use super::schema::quoted;
+use super::trigger::Facts;
+use super::words::FactName;
+
+/// The first condition that failed, with what was found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Mismatch {
+    /// The kind of the Run is none of the policy's.
+    Kind,
+    /// No glob matches the namespace.
+    Namespace,
+    /// A glob of `excludeNamespaces` matches the namespace.
+    ExcludedNamespace,
+    /// The labels of the namespace are not known: nothing watches them yet.
+    NamespaceLabelsUnknown,
+    /// The labels of the namespace do not fit.
+    NamespaceLabels,
+    /// The labels of the Run do not fit.
+    Labels,
+    /// Somebody else's Run.
+    User,
+    /// The repository facts come from another source, or from none.
+    TriggerSource(Option<String>),
+    /// Another provider, or none.
+    Provider(Option<String>),
+    /// Another event, or none.
+    Event(Option<String>),
+    /// The repository facts are trusted where they should not be, or not where they should.
+    Trust(bool),
+    /// A field does not fit: the path, what was wanted, what was found.
+    Field(String, &'static str, String),
+}
+
+impl fmt::Display for Mismatch {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let found = |value: &Option<String>| value.as_deref().map_or_else(|| "absent".to_owned(), quoted);
+        match self {
+            Self::Kind => formatter.write_str("match.kinds does not list this kind"),
+            Self::Namespace => formatter.write_str("match.namespaces does not list this namespace"),
+            Self::ExcludedNamespace => formatter.write_str("match.excludeNamespaces lists this namespace"),
+            Self::NamespaceLabelsUnknown => {
+                formatter.write_str("match.namespaceSelector: this server does not know the labels of namespaces")
+            }
+            Self::NamespaceLabels => formatter.write_str("match.namespaceSelector does not select this namespace"),
+            Self::Labels => formatter.write_str("match.selector does not select the labels of the Run"),
+            Self::User => formatter.write_str("match.users does not list this user"),
+            Self::TriggerSource(source) => {
+                write!(
+                    formatter,
+                    "match.trigger.sources does not list the source of the repository facts, which is {}",
+                    found(source)
+                )
+            }
+            Self::Provider(provider) => {
+                write!(
+                    formatter,
+                    "match.trigger.providers does not list trigger.provider, which is {}",
+                    found(provider)
+                )
+            }
+            Self::Event(event) => {
+                write!(
+                    formatter,
+                    "match.trigger.events does not list trigger.event, which is {}",
+                    found(event)
+                )
+            }
+            Self::Trust(true) => {
+                formatter.write_str("match.trigger.trusted is false, but the trigger facts are trusted")
+            }
+            Self::Trust(false) => {
+                formatter.write_str("match.trigger.trusted is true, but the trigger facts are only claimed")
+            }
+            Self::Field(path, wanted, found) => write!(formatter, "match.where: {path} {wanted}, found {found}"),
+        }
+    }
+}
+
+/// What is known of the namespace: its labels, where something watches them.
+pub type NamespaceLabels<'l> = Option<&'l BTreeMap<String, String>>;
+
+/// Whether the policy is for the Run; the error is the first condition that failed.
+///
+/// # Errors
+/// The first condition that failed, cheapest first.
+pub fn matches(
+    policy: &RunPolicy,
+    reading: &mut Reading<'_, '_>,
+    facts: &Facts,
+    namespace_labels: NamespaceLabels<'_>,
+) -> Result<(), Mismatch> {
+    let matcher = &policy.matcher;
+    check_request(matcher, reading, namespace_labels)?;
+    if let Some(selector) = &matcher.selector
+        && !selector.matches(|key| reading.view().label(key))
+    {
+        return Err(Mismatch::Labels);
+    }
+    if let Some(trigger) = &matcher.trigger {
+        check_trigger(trigger, facts)?;
+    }
+    matcher
+        .conditions
+        .iter()
+        .try_for_each(|condition| check_condition(condition, reading))
+}
+
+fn check_request(
+    matcher: &Matcher,
+    reading: &Reading<'_, '_>,
+    namespace_labels: NamespaceLabels<'_>,
+) -> Result<(), Mismatch> {
+    let request = reading.request();
+    if !matcher.kinds.contains(&request.kind) {
+        return Err(Mismatch::Kind);
+    }
+    if let Some(globs) = &matcher.namespaces
+        && !globs.iter().any(|glob| glob.matches(&request.namespace))
+    {
+        return Err(Mismatch::Namespace);
+    }
+    if matcher
+        .exclude_namespaces
+        .iter()
+        .any(|glob| glob.matches(&request.namespace))
+    {
+        return Err(Mismatch::ExcludedNamespace);
+    }
+    if let Some(selector) = &matcher.namespace_selector {
+        let labels = namespace_labels.ok_or(Mismatch::NamespaceLabelsUnknown)?;
+        if !selector.matches(|key| labels.get(key).map(String::as_str)) {
+            return Err(Mismatch::NamespaceLabels);
+        }
+    }
+    if let Some(users) = &matcher.users
+        && !users.contains(&request.user.name)
+    {
+        return Err(Mismatch::User);
+    }
+    Ok(())
+}
+
+fn check_trigger(trigger: &TriggerMatch, facts: &Facts) -> Result<(), Mismatch> {
+    let lists = |list: &Option<Vec<String>>, found: Option<&str>| {
+        list.as_ref()
+            .is_none_or(|list| found.is_some_and(|found| list.iter().any(|listed| listed == found)))
+    };
+    if !lists(&trigger.sources, facts.repository_source()) {
+        return Err(Mismatch::TriggerSource(facts.repository_source().map(str::to_owned)));
+    }
+    if !lists(&trigger.providers, facts.value(FactName::Provider)) {
+        return Err(Mismatch::Provider(facts.value(FactName::Provider).map(str::to_owned)));
+    }
+    if !lists(&trigger.events, facts.value(FactName::Event)) {
+        return Err(Mismatch::Event(facts.value(FactName::Event).map(str::to_owned)));
+    }
+    match trigger.trusted {
+        Some(wanted) if wanted != facts.are_trusted() => Err(Mismatch::Trust(facts.are_trusted())),
+        _ => Ok(()),
+    }
+}
+
+fn check_condition(condition: &Condition, reading: &mut Reading<'_, '_>) -> Result<(), Mismatch> {
+    let path = &condition.path;
+    let fails = |wanted, found: String| Err(Mismatch::Field(path.text().to_owned(), wanted, found));
+    let (holds, wanted): (fn(&Test, Option<&str>) -> bool, _) = match &condition.test {
+        Test::Exists | Test::NotExists => {
+            let wanted = matches!(condition.test, Test::Exists);
+            let text = if wanted { "must exist" } else { "must not exist" };
+            return match reading.presence(path) {
+                Presence::TooLarge => fails(text, "more than a path may visit".to_owned()),
+                presence if (presence == Presence::Present) == wanted => Ok(()),
+                _ => fails(text, if wanted { "nothing" } else { "it" }.to_owned()),
+            };
+        }
+        Test::In(_) => (is_listed, "must be one of the values"),
+        Test::NotIn(_) => (is_not_listed, "must be none of the values"),
+        Test::Matches(_) => (is_matched, "must match the pattern"),
+    };
+    let (value, found): (Option<String>, String) = match reading.lookup(path) {
+        Found::Absent => (None, "nothing".to_owned()),
+        Found::Mistyped(kind) => (None, kind.to_string()),
+        Found::TooLarge => return fails(wanted, "more than a path may visit".to_owned()),
+        Found::Text(text) if holds(&condition.test, Some(&text)) => return Ok(()),
+        Found::Text(text) => (Some(text.into_owned()), String::new()),
+    };
+    match value {
+        Some(text) => fails(wanted, quoted(&text)),
+        None if holds(&condition.test, None) => Ok(()),
+        None => fails(wanted, found),
+    }
+}
+
+fn is_listed(test: &Test, value: Option<&str>) -> bool {
+    matches!((test, value), (Test::In(values), Some(value)) if values.iter().any(|listed| listed == value))
+}
+
+/// Holds when there is no value, as in Kubernetes' selectors.
+fn is_not_listed(test: &Test, value: Option<&str>) -> bool {
+    matches!(test, Test::NotIn(values) if value.is_none_or(|value| values.iter().all(|listed| listed != value)))
+}
+
+fn is_matched(test: &Test, value: Option<&str>) -> bool {
+    matches!((test, value), (Test::Matches(patterns), Some(value)) if patterns.iter().any(|pattern| pattern.is_match(value)))
+}

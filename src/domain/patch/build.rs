@@ -1,0 +1,282 @@
+//! From what was taken from a Run and what is put into it to the fewest operations that make it so.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::Deserialize;
+use serde::de::IgnoredAny;
+
+use super::{Patch, PatchValue};
+use crate::domain::field_path::push_escaped;
+use crate::domain::run::{CowStr, Object};
+use crate::domain::view::{Positions, View};
+use crate::domain::words::Place;
+
+/// Values that stand in the end, whatever stood there before.
+#[derive(Debug, Default)]
+pub struct Puts {
+    /// Annotations by key.
+    pub annotations: BTreeMap<String, String>,
+    /// Labels by key.
+    pub labels: BTreeMap<String, String>,
+}
+
+impl Puts {
+    fn at(&self, place: Place) -> Option<&BTreeMap<String, String>> {
+        match place {
+            Place::Annotation => Some(&self.annotations),
+            Place::Label => Some(&self.labels),
+            Place::Finalizer => None,
+        }
+    }
+}
+
+/// The patch from the Run as it came to the view with the values put in.
+pub fn build(view: &View<'_>, puts: &Puts) -> Patch {
+    let mut patch = Patch::default();
+    let annotations = patch_map(view, Place::Annotation, "/metadata/annotations", puts, &mut patch);
+    let labels = patch_map(view, Place::Label, "/metadata/labels", puts, &mut patch);
+    let metadata = &view.run().metadata;
+    patch_list(
+        "/metadata/finalizers",
+        metadata.finalizers().len(),
+        &view.gone_finalizers,
+        &mut patch,
+    );
+    let owners = metadata.owner_references();
+    patch_list(
+        "/metadata/ownerReferences",
+        owners.len(),
+        &view.gone_owner_references,
+        &mut patch,
+    );
+    if view.gone_status {
+        patch.remove("/status".to_owned());
+    }
+    let at = |gone: &Positions, position: usize| gone.contains(position);
+    let finalizers = metadata.finalizers().iter().enumerate();
+    let owners = owners.iter().enumerate();
+    let gone = Gone {
+        annotations,
+        labels,
+        finalizers: finalizers
+            .filter(|(index, _)| at(&view.gone_finalizers, *index))
+            .map(|(_, name)| &**name)
+            .collect(),
+        owners: owners
+            .filter(|(index, _)| at(&view.gone_owner_references, *index))
+            .map(|(_, owner)| &*owner.uid)
+            .collect(),
+        status: view.gone_status,
+    };
+    disown(view, &gone, &mut patch);
+    patch
+}
+
+/// Removes, replaces and adds entries of one map; returns the keys that are gone.
+fn patch_map<'v>(view: &'v View<'_>, place: Place, pointer: &str, puts: &Puts, patch: &mut Patch) -> Vec<&'v str> {
+    let mut gone = Vec::new();
+    let Some(puts) = puts.at(place) else {
+        return gone;
+    };
+    let map = view.map(place);
+    for (position, (key, value)) in map.iter().enumerate() {
+        let in_the_end = puts
+            .get(key)
+            .map(String::as_str)
+            .or_else(|| view.left_at(place, position, value));
+        match in_the_end {
+            None => {
+                patch.remove(below(pointer, key));
+                gone.push(key);
+            }
+            Some(other) if other != value => {
+                patch.replace(below(pointer, key), PatchValue::Text(other.to_owned()));
+            }
+            Some(_) => {}
+        }
+    }
+    let exists = match place {
+        Place::Annotation => view.run().metadata.annotations.is_some(),
+        _ => view.run().metadata.labels.is_some(),
+    };
+    if !exists {
+        // The map must be there before anything can be put into it.
+        if !puts.is_empty() {
+            patch.add(pointer.to_owned(), PatchValue::Map(puts.clone()));
+        }
+        return gone;
+    }
+    for (key, value) in puts.iter().filter(|(key, _)| map.get(key).is_none()) {
+        patch.add(below(pointer, key), PatchValue::Text(value.clone()));
+    }
+    gone
+}
+
+/// Removes elements of a list from its end, so that the positions of those before stay true; the list itself when none is left.
+fn patch_list(pointer: &str, length: usize, gone: &Positions, patch: &mut Patch) {
+    let positions = gone.as_slice();
+    if positions.is_empty() {
+        return;
+    }
+    if positions.len() == length {
+        patch.remove(pointer.to_owned());
+        return;
+    }
+    for position in positions.iter().rev() {
+        patch.remove(format!("{pointer}/{position}"));
+    }
+}
+
+fn below(pointer: &str, key: &str) -> String {
+    let mut path = String::with_capacity(pointer.len() + key.len() + 3);
+    path.push_str(pointer);
+    path.push('/');
+    push_escaped(&mut path, key);
+    path
+}
+
+/// What is gone from the Run, by the names under which managedFields knows it.
+struct Gone<'g> {
+    annotations: Vec<&'g str>,
+    labels: Vec<&'g str>,
+    finalizers: BTreeSet<&'g str>,
+    owners: BTreeSet<&'g str>,
+    status: bool,
+}
+
+impl Gone<'_> {
+    fn is_empty(&self) -> bool {
+        self.annotations.is_empty()
+            && self.labels.is_empty()
+            && self.finalizers.is_empty()
+            && self.owners.is_empty()
+            && !self.status
+    }
+}
+
+/// The fields of one entry of managedFields, as far as a removal touches them.
+#[derive(Default, Deserialize)]
+struct ManagedEntry<'a> {
+    #[serde(borrow, rename = "fieldsV1", default)]
+    fields: Option<Object<ManagedFields<'a>>>,
+}
+
+#[derive(Default, Deserialize)]
+struct ManagedFields<'a> {
+    #[serde(borrow, rename = "f:metadata", default)]
+    metadata: Option<Object<ManagedMetadata<'a>>>,
+    #[serde(rename = "f:status", default)]
+    status: Option<IgnoredAny>,
+}
+
+#[derive(Default, Deserialize)]
+struct ManagedMetadata<'a> {
+    #[serde(borrow, rename = "f:annotations", default)]
+    annotations: Option<BTreeMap<CowStr<'a>, IgnoredAny>>,
+    #[serde(borrow, rename = "f:labels", default)]
+    labels: Option<BTreeMap<CowStr<'a>, IgnoredAny>>,
+    #[serde(borrow, rename = "f:finalizers", default)]
+    finalizers: Option<BTreeMap<CowStr<'a>, IgnoredAny>>,
+    #[serde(borrow, rename = "f:ownerReferences", default)]
+    owners: Option<BTreeMap<CowStr<'a>, IgnoredAny>>,
+}
+
+/// Takes from managedFields the entries of exactly what is gone.
+///
+/// The API server has computed managedFields before it called: a finalizer that is gone would still belong to whoever sent it,
+/// and its controller's server-side apply without force would meet a conflict for ever.
+fn disown(view: &View<'_>, gone: &Gone<'_>, patch: &mut Patch) {
+    let Some(raw) = view.run().metadata.managed_fields.filter(|_| !gone.is_empty()) else {
+        return;
+    };
+    // What cannot be read here the API server does not keep either: it drops malformed managedFields.
+    let Ok(entries) = serde_json::from_str::<Vec<Object<ManagedEntry<'_>>>>(raw.get()) else {
+        return;
+    };
+    for (index, entry) in entries.iter().enumerate() {
+        let Some(fields) = &entry.fields else {
+            continue;
+        };
+        let pointer = format!("/metadata/managedFields/{index}/fieldsV1");
+        if gone.status && fields.status.is_some() {
+            patch.remove(format!("{pointer}/f:status"));
+        }
+        let Some(metadata) = &fields.metadata else {
+            continue;
+        };
+        let pointer = format!("{pointer}/f:metadata");
+        for (name, owned, keys) in [
+            ("f:annotations", &metadata.annotations, &gone.annotations),
+            ("f:labels", &metadata.labels, &gone.labels),
+        ] {
+            for key in keys.iter().filter(|key| owns(owned.as_ref(), &format!("f:{key}"))) {
+                patch.remove(below(&format!("{pointer}/{name}"), &format!("f:{key}")));
+            }
+        }
+        let finalizers = |element: &str| {
+            let name = element
+                .strip_prefix("v:")
+                .and_then(|json| serde_json::from_str::<CowStr<'_>>(json).ok());
+            name.is_some_and(|name| gone.finalizers.contains(&*name))
+        };
+        disown_elements(
+            &format!("{pointer}/f:finalizers"),
+            metadata.finalizers.as_ref(),
+            finalizers,
+            patch,
+        );
+        let owners = |element: &str| {
+            let key = element
+                .strip_prefix("k:")
+                .and_then(|json| serde_json::from_str::<OwnerKey<'_>>(json).ok());
+            key.is_some_and(|key| gone.owners.contains(&*key.uid))
+        };
+        disown_elements(
+            &format!("{pointer}/f:ownerReferences"),
+            metadata.owners.as_ref(),
+            owners,
+            patch,
+        );
+    }
+}
+
+/// The key under which managedFields knows an owner reference: `k:{"uid":"…"}`.
+#[derive(Deserialize)]
+struct OwnerKey<'a> {
+    #[serde(borrow)]
+    uid: CowStr<'a>,
+}
+
+fn owns(set: Option<&BTreeMap<CowStr<'_>, IgnoredAny>>, name: &str) -> bool {
+    set.is_some_and(|set| set.keys().any(|key| &**key == name))
+}
+
+/// Removes the elements of a list that are gone; the whole list where none of the owner's is left.
+fn disown_elements(
+    pointer: &str,
+    owned: Option<&BTreeMap<CowStr<'_>, IgnoredAny>>,
+    is_gone: impl Fn(&str) -> bool,
+    patch: &mut Patch,
+) {
+    let Some(owned) = owned else {
+        return;
+    };
+    let gone: Vec<&str> = owned
+        .keys()
+        .map(|element| &**element)
+        .filter(|element| is_gone(element))
+        .collect();
+    if gone.is_empty() {
+        return;
+    }
+    let left = owned
+        .keys()
+        .any(|element| &**element != "." && !gone.contains(&&**element));
+    if !left {
+        patch.remove(pointer.to_owned());
+        return;
+    }
+    for element in gone {
+        patch.remove(below(pointer, element));
+    }
+}

@@ -1,0 +1,234 @@
+//! Reset: takes from a Run what belongs to another one, and tells whether the Run is a copy.
+
+use std::sync::Arc;
+
+use super::decision::{Author, Lineage, RemovalReason, Removed};
+use super::field_path::FieldPath;
+use super::integration::StateKey;
+use super::policy_set::PolicySet;
+use super::provenance::Provenance;
+use super::request::User;
+use super::run::StringMap;
+use super::view::{Positions, View};
+use super::words::{CopiedOwnerReferences, OnChild, Place, ResetRule};
+
+/// The label with which Tekton's Dashboard names the Run that it runs again (`tektoncd/dashboard:src/api/pipelineRuns.js`).
+const DASHBOARD_RERUN_OF: &str = "dashboard.tekton.dev/rerunOf";
+
+/// What a reset did.
+#[derive(Debug, Default)]
+pub struct Reset {
+    /// What was taken away.
+    pub removed: Vec<Removed>,
+    /// What tells that the Run is a copy; empty: it is none.
+    pub copy_evidence: Vec<FieldPath>,
+    /// Sentences for the client.
+    pub notices: Vec<String>,
+}
+
+impl Reset {
+    fn remove(&mut self, field: FieldPath, reason: RemovalReason, state: &StateKey) {
+        let author = Author::Integration(Arc::clone(&state.integration), state.integration_index);
+        self.removed.push(Removed { field, reason, author });
+    }
+}
+
+/// Takes from a Run what belongs to another one. A Mirror is not touched.
+pub fn reset(
+    view: &mut View<'_>,
+    lineage: Lineage,
+    user: &User<'_>,
+    provenance: &Provenance<'_>,
+    set: &PolicySet,
+) -> Reset {
+    match lineage {
+        Lineage::Mirror => Reset::default(),
+        Lineage::Child => reset_child(view, user, set),
+        Lineage::Root => reset_root(view, user, provenance, set),
+    }
+}
+
+/// The labels by which a PipelineRun finds its children stand under this prefix.
+const TEKTON_LABELS: &str = "tekton.dev/";
+
+/// A Child loses annotations and labels, each by its own `onChild`.
+///
+/// It keeps finalizers, owner references and Tekton's own labels whatever a policy says: by these its PipelineRun finds it, and would
+/// wait for it for ever.
+fn reset_child(view: &mut View<'_>, user: &User<'_>, set: &PolicySet) -> Reset {
+    let mut reset = Reset::default();
+    for place in [Place::Annotation, Place::Label] {
+        for (position, key, state) in foreign_state(view.map(place), place, user, set) {
+            if state.on_child == OnChild::Remove && !(place == Place::Label && key.starts_with(TEKTON_LABELS)) {
+                view.take(place, position);
+                reset.remove(state.field(key), RemovalReason::State, state);
+            }
+        }
+    }
+    reset
+}
+
+fn reset_root(view: &mut View<'_>, user: &User<'_>, provenance: &Provenance<'_>, set: &PolicySet) -> Reset {
+    let mut reset = Reset::default();
+    let metadata = &view.run().metadata;
+    let annotations = foreign_state(metadata.annotations(), Place::Annotation, user, set);
+    let labels = foreign_state(metadata.labels(), Place::Label, user, set);
+    take_always(&annotations, &mut view.gone_annotations, &mut reset);
+    take_always(&labels, &mut view.gone_labels, &mut reset);
+    for (position, name) in metadata.finalizers().iter().enumerate() {
+        if let Some(state) = set.registry.state(Place::Finalizer, name)
+            && !state.may_be_created_by(&user.name, "")
+        {
+            view.gone_finalizers.insert(position);
+            reset.copy_evidence.push(state.field(name));
+            reset.remove(state.field(name), RemovalReason::Finalizer, state);
+        }
+    }
+    let kept_owners = reset_owner_references(view, &mut reset, set);
+    if view.run().has_status() {
+        view.gone_status = true;
+        let field = FieldPath::root().field("status");
+        reset.copy_evidence.push(field.clone());
+        reset.removed.push(Removed {
+            field,
+            reason: RemovalReason::Status,
+            author: Author::Runstamp,
+        });
+    }
+    if let Some(status) = view.run().spec.status.as_deref().filter(|status| ends_the_run(status)) {
+        reset
+            .copy_evidence
+            .push(FieldPath::root().field("spec").field("status"));
+        reset.notices.push(format!(
+            "spec.status is \"{}\": the Run will end at once; remove it to run again",
+            status.escape_debug()
+        ));
+    }
+    if metadata.labels().get(DASHBOARD_RERUN_OF).is_some() {
+        reset.copy_evidence.push(FieldPath::label(DASHBOARD_RERUN_OF));
+    }
+    if provenance.says_copy() {
+        reset.copy_evidence.push(FieldPath::annotation(Provenance::KEY));
+    }
+    if !reset.copy_evidence.is_empty() {
+        take_on_copy(&annotations, &mut view.gone_annotations, &mut reset);
+        take_on_copy(&labels, &mut view.gone_labels, &mut reset);
+    }
+    reset.copy_evidence.sort();
+    reset.removed.sort_by(|left, right| left.field.cmp(&right.field));
+    notice_removals(&mut reset, view, kept_owners);
+    reset
+}
+
+/// A state key that the user may not set at creation: its position, the key and its declaration.
+type Foreign<'r, 's> = (usize, &'r str, &'s Arc<StateKey>);
+
+fn foreign_state<'r, 's>(
+    map: &'r StringMap<'r>,
+    place: Place,
+    user: &User<'_>,
+    set: &'s PolicySet,
+) -> Vec<Foreign<'r, 's>> {
+    map.iter()
+        .enumerate()
+        .filter_map(|(position, (key, value))| {
+            let state = set.registry.state(place, key)?;
+            (!state.may_be_created_by(&user.name, value)).then_some((position, key, state))
+        })
+        .collect()
+}
+
+fn take_always(foreign: &[Foreign<'_, '_>], gone: &mut Positions, reset: &mut Reset) {
+    for (position, key, state) in foreign.iter().filter(|(_, _, state)| state.reset == ResetRule::Always) {
+        gone.insert(*position);
+        reset.copy_evidence.push(state.field(key));
+        reset.remove(state.field(key), RemovalReason::State, state);
+    }
+}
+
+fn take_on_copy(foreign: &[Foreign<'_, '_>], gone: &mut Positions, reset: &mut Reset) {
+    for (position, key, state) in foreign.iter().filter(|(_, _, state)| state.reset == ResetRule::OnCopy) {
+        gone.insert(*position);
+        reset.remove(state.field(key), RemovalReason::OnCopy, state);
+    }
+}
+
+/// A Root's controller reference to something of Tekton's is a copy's: the garbage collector would delete the Run with its old owner.
+fn reset_owner_references(view: &mut View<'_>, reset: &mut Reset, set: &PolicySet) -> Vec<String> {
+    let mut kept = Vec::new();
+    for (position, reference) in view.run().metadata.owner_references().iter().enumerate() {
+        if !reference.is_tekton_controller() {
+            continue;
+        }
+        let field = FieldPath::root()
+            .field("metadata")
+            .field("ownerReferences")
+            .index(position);
+        if &*reference.kind == "PipelineRun" {
+            reset.copy_evidence.push(field.clone());
+        }
+        match set.settings.copied_owner_references {
+            CopiedOwnerReferences::Remove => {
+                view.gone_owner_references.insert(position);
+                reset.removed.push(Removed {
+                    field,
+                    reason: RemovalReason::OwnerReference,
+                    author: Author::Runstamp,
+                });
+                reset.notices.push(format!(
+                    "removed the owner reference to {} \"{}\", which was copied: this Run would be deleted with its old owner",
+                    reference.kind.escape_debug(),
+                    reference.name.escape_debug()
+                ));
+            }
+            CopiedOwnerReferences::Warn => kept.push(format!(
+                "the owner reference to {} \"{}\" seems to be copied: this Run will be deleted with that owner",
+                reference.kind.escape_debug(),
+                reference.name.escape_debug()
+            )),
+        }
+    }
+    kept
+}
+
+/// `Cancelled`, `CancelledRunFinally`, `StoppedRunFinally`, `TaskRunCancelled`, `RunCancelled` and their older spellings;
+/// `PipelineRunPending` and `TaskRunPending` are how queues create Runs.
+fn ends_the_run(status: &str) -> bool {
+    status.contains("Cancelled") || status.contains("Stopped")
+}
+
+fn notice_removals(reset: &mut Reset, view: &View<'_>, kept_owners: Vec<String>) {
+    let keys: Vec<&str> = reset
+        .removed
+        .iter()
+        .filter(|removed| {
+            matches!(
+                removed.reason,
+                RemovalReason::State | RemovalReason::OnCopy | RemovalReason::Finalizer
+            )
+        })
+        .filter_map(|removed| removed.field.last_key())
+        .collect();
+    let origin = view
+        .run()
+        .metadata
+        .labels()
+        .get(DASHBOARD_RERUN_OF)
+        .unwrap_or("another Run")
+        .escape_debug();
+    let mut notices = Vec::new();
+    if let Some(first) = keys.first() {
+        let noun = if keys.len() == 1 { "key" } else { "keys" };
+        let rest = keys.iter().skip(1).map(|key| format!(", {key}")).collect::<String>();
+        notices.push(format!(
+            "removed {} integration state {noun} copied from {origin}: {first}{rest}",
+            keys.len()
+        ));
+    }
+    if view.gone_status {
+        notices.push(format!("removed status, which was copied from {origin}"));
+    }
+    notices.append(&mut reset.notices);
+    notices.extend(kept_owners);
+    reset.notices = notices;
+}

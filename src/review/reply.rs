@@ -1,0 +1,293 @@
+//! Writing a reply: verdict, causes, warnings and audit annotations within the limits of the API server.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use serde::Serialize;
+
+use super::{Stance, Subject, Webhook};
+use crate::domain::decision::{Decision, Verdict, Violation};
+use crate::domain::policy_set::PolicySet;
+use crate::domain::words::Reaction;
+
+/// Longest warning, in characters; longer ones may be cut by clients (`k8s.io/api/admission/v1`, `AdmissionResponse.warnings`).
+const MAX_WARNING_CHARS: usize = 256;
+
+/// Most characters of all warnings together, by the same source.
+const MAX_WARNINGS_CHARS: usize = 4096;
+
+/// Most causes that one refusal names; a Run has room for thousands of annotations, a reader for fewer.
+const MAX_CAUSES: usize = 100;
+
+/// Longest audit annotation, in bytes.
+const MAX_AUDIT_BYTES: usize = 1024;
+
+#[derive(Serialize)]
+struct Review<'a> {
+    #[serde(rename = "apiVersion")]
+    api_version: &'static str,
+    kind: &'static str,
+    response: Response<'a>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Response<'a> {
+    uid: &'a str,
+    allowed: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    status: Option<Status<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    patch_type: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    patch: Option<String>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    warnings: Vec<String>,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    audit_annotations: BTreeMap<&'static str, String>,
+}
+
+#[derive(Serialize)]
+struct Status<'a> {
+    status: &'static str,
+    code: u16,
+    reason: &'static str,
+    message: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    details: Option<Details<'a>>,
+}
+
+#[derive(Serialize)]
+struct Details<'a> {
+    group: &'static str,
+    kind: &'static str,
+    name: &'a str,
+    causes: Vec<StatusCause>,
+}
+
+#[derive(Serialize)]
+struct StatusCause {
+    reason: &'static str,
+    field: String,
+    message: String,
+}
+
+pub(super) fn write(
+    webhook: Webhook,
+    subject: &Subject<'_>,
+    decision: &Decision,
+    set: &PolicySet,
+    stance: Stance,
+) -> Vec<u8> {
+    let mut response = Response {
+        uid: &subject.uid,
+        allowed: true,
+        status: None,
+        patch_type: None,
+        patch: None,
+        warnings: Vec::new(),
+        audit_annotations: audit_annotations(webhook, decision, set, stance),
+    };
+    if !stance.observe {
+        response.allowed = decision.is_allowed();
+        response.status = status(subject, decision);
+        response.warnings = warnings(decision);
+        if webhook == Webhook::Mutate && !decision.patch.is_empty() {
+            // Strings and maps of strings always serialise.
+            response.patch = serde_json::to_vec(&decision.patch)
+                .ok()
+                .map(|json| STANDARD.encode(json));
+            response.patch_type = response.patch.as_ref().map(|_| "JSONPatch");
+        }
+    }
+    let review = Review {
+        api_version: "admission.k8s.io/v1",
+        kind: "AdmissionReview",
+        response,
+    };
+    serde_json::to_vec(&review).unwrap_or_default()
+}
+
+/// What a cause says on its own, ending with who says so: kubectl shows nothing else.
+pub fn cause_text(violation: &Violation) -> String {
+    let mut text = violation.cause.message.clone();
+    if let Some(suggestion) = &violation.cause.suggestion {
+        // Writing to a string cannot fail.
+        let _ = write!(text, "; did you mean \"{suggestion}\"?");
+    }
+    match violation.author.describe() {
+        Some(author) => {
+            let _ = write!(text, " (runstamp: {author})");
+        }
+        None => text.push_str(" (runstamp)"),
+    }
+    text
+}
+
+fn status<'a>(subject: &'a Subject<'_>, decision: &Decision) -> Option<Status<'a>> {
+    match &decision.verdict {
+        Verdict::Allowed => None,
+        Verdict::Unreadable(reason) => Some(Status {
+            status: "Failure",
+            code: 400,
+            reason: "BadRequest",
+            message: format!("runstamp cannot judge this request: {reason}"),
+            details: None,
+        }),
+        Verdict::Refused => Some(refusal(subject, decision)),
+    }
+}
+
+fn refusal<'a>(subject: &'a Subject<'_>, decision: &Decision) -> Status<'a> {
+    let kind = subject.kind.map_or("", |kind| kind.word());
+    let count = decision.causes().count();
+    let mut causes: Vec<StatusCause> = decision
+        .causes()
+        .take(MAX_CAUSES)
+        .map(|violation| StatusCause {
+            reason: violation.cause.kind.reason(),
+            field: violation.cause.field.to_string(),
+            message: cause_text(violation),
+        })
+        .collect();
+    if count > causes.len() {
+        causes.push(StatusCause {
+            reason: "FieldValueInvalid",
+            field: "metadata".to_owned(),
+            message: format!("{} more mistakes are not shown (runstamp)", count - causes.len()),
+        });
+    }
+    let mut message = format!("runstamp refused {kind} \"{}\"", subject.name);
+    match causes.as_slice() {
+        [only] => {
+            let _ = write!(message, ": {}: {}", only.field, only.message);
+        }
+        all => {
+            let _ = write!(message, " because of {count} mistakes:");
+            for cause in all {
+                let _ = write!(message, "\n- {}: {}", cause.field, cause.message);
+            }
+        }
+    }
+    let details = Details {
+        group: "tekton.dev",
+        kind,
+        name: &subject.name,
+        causes,
+    };
+    Status {
+        status: "Failure",
+        code: 422,
+        reason: "Invalid",
+        message,
+        details: Some(details),
+    }
+}
+
+/// What the client sees besides the verdict. A Child's creator is a controller, whose log nobody reads: its decisions hold neither.
+fn warnings(decision: &Decision) -> Vec<String> {
+    let violations = decision
+        .violations
+        .iter()
+        .filter(|violation| violation.reaction == Reaction::Warn);
+    let violations = violations.map(|violation| format!("{}: {}", violation.cause.field, cause_text(violation)));
+    let trace = decision
+        .trace
+        .iter()
+        .flat_map(|trace| trace.events.iter().map(ToString::to_string));
+    let mut warnings = Vec::new();
+    let mut room = MAX_WARNINGS_CHARS;
+    let mut left_out = 0_usize;
+    for text in decision.notices.iter().cloned().chain(violations).chain(trace) {
+        let warning = one_warning(&text);
+        let length = warning.chars().count();
+        // The last line keeps its room, so that a reader learns that something is missing.
+        if length + MAX_WARNING_CHARS > room {
+            left_out += 1;
+            continue;
+        }
+        room -= length;
+        warnings.push(warning);
+    }
+    if left_out > 0 {
+        warnings.push(format!("{left_out} more warnings are not shown (runstamp)"));
+    }
+    warnings
+}
+
+/// One line within the limit: the API server silently drops a warning that holds a line break.
+fn one_warning(text: &str) -> String {
+    let line: String = text
+        .chars()
+        .map(|character| if character.is_control() { ' ' } else { character })
+        .collect();
+    if line.chars().count() <= MAX_WARNING_CHARS {
+        return line;
+    }
+    let mut short: String = line.chars().take(MAX_WARNING_CHARS - 1).collect();
+    short.push('…');
+    short
+}
+
+/// Small, sorted, and the same when the API server calls again for the same Run, or left out:
+/// it keeps the first of two differing values and logs the second.
+///
+/// Both configurations name their webhook alike, and the API server keeps the annotations of both under that name:
+/// the verdict of `/validate` has a key of its own.
+fn audit_annotations(
+    webhook: Webhook,
+    decision: &Decision,
+    set: &PolicySet,
+    stance: Stance,
+) -> BTreeMap<&'static str, String> {
+    let mut annotations = BTreeMap::new();
+    let verdict = if decision.is_allowed() { "Allowed" } else { "Denied" };
+    let verdict = if stance.observe {
+        format!("Observed: {verdict}")
+    } else {
+        verdict.to_owned()
+    };
+    let key = if webhook == Webhook::Mutate {
+        "decision"
+    } else {
+        "validation"
+    };
+    annotations.insert(key, verdict);
+    annotations.insert("policy-set", set.digest().as_str().to_owned());
+    if let Some(lineage) = decision.lineage {
+        annotations.insert("lineage", lineage.word().to_owned());
+    }
+    let removed = decision.removed.iter().map(|removed| removed.field.to_string());
+    let injected = decision.injected.iter().map(|injected| injected.key.clone());
+    let skipped = decision.skipped.iter().map(|skipped| skipped.field.to_string());
+    for (key, list) in [
+        ("removed", list(removed)),
+        ("injected", list(injected)),
+        ("skipped", list(skipped)),
+    ] {
+        if !list.is_empty() {
+            annotations.insert(key, list);
+        }
+    }
+    annotations
+}
+
+fn list(items: impl Iterator<Item = String>) -> String {
+    let mut items: Vec<String> = items.collect();
+    items.sort();
+    items.dedup();
+    let mut text = String::new();
+    for (position, item) in items.iter().enumerate() {
+        if text.len() + item.len() > MAX_AUDIT_BYTES {
+            let _ = write!(text, " and {} more", items.len() - position);
+            break;
+        }
+        if position > 0 {
+            text.push_str(", ");
+        }
+        text.push_str(item);
+    }
+    text
+}
