@@ -6,6 +6,8 @@ mod binary;
 mod client;
 #[path = "server/drain.rs"]
 mod drain;
+#[path = "server/engine.rs"]
+mod engine;
 #[path = "server/harness.rs"]
 mod harness;
 #[path = "server/http.rs"]

@@ -254,7 +254,7 @@ async fn readiness_says_what_is_missing() {
 }
 
 /// The metrics that dashboards rest on, as a scrape names them.
-const METRICS: [&str; 20] = [
+pub(crate) const METRICS: [&str; 20] = [
     "runstamp_admission_reviews_total",
     "runstamp_admission_review_duration_seconds",
     "runstamp_in_flight_reviews",
@@ -278,7 +278,7 @@ const METRICS: [&str; 20] = [
 ];
 
 #[tokio::test(flavor = "multi_thread")]
-async fn metrics_are_openmetrics_under_their_documented_names() {
+async fn metrics_are_openmetrics() {
     let server = TestServer::start();
     within(server.client().await.post("/mutate", &review("a", 0))).await;
     let answer = within(server.probe("/metrics")).await;
@@ -287,14 +287,6 @@ async fn metrics_are_openmetrics_under_their_documented_names() {
         "{answer:?}"
     );
     assert!(answer.body.ends_with("# EOF\n"));
-    for name in METRICS {
-        // A family without series yet still says what it is.
-        let declared = name.strip_suffix("_total").unwrap_or(name);
-        assert!(
-            answer.body.contains(&format!("# TYPE {declared} ")),
-            "{name} is missing"
-        );
-    }
     for line in answer.body.lines().filter(|line| !line.starts_with('#')) {
         let (name, value) = line.rsplit_once(' ').unwrap_or_else(|| panic!("no value: {line}"));
         assert!(value.parse::<f64>().is_ok(), "{line}");

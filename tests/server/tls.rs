@@ -148,7 +148,11 @@ async fn a_broken_pair_keeps_the_old_certificate() {
     let broken = [
         ("mismatch", second.certificate.as_str(), first.key.as_str()),
         ("empty", "", ""),
-        ("half", &second.certificate[..second.certificate.len() / 2], second.key.as_str()),
+        (
+            "half",
+            &second.certificate[..second.certificate.len() / 2],
+            second.key.as_str(),
+        ),
     ];
     for (number, (revision, certificate, key)) in broken.iter().enumerate() {
         mount(folder.path(), revision, certificate, key);
