@@ -31,7 +31,7 @@ struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    Serve(serve::ServeArgs),
+    Serve(Box<serve::ServeArgs>),
     Check(check::CheckArgs),
     Review(review::ReviewArgs),
     Certs(certs::CertsArgs),

@@ -25,7 +25,7 @@ pub use reload::{
 use crate::domain::policy_set::PolicySet;
 use crate::review::{NotAReview, Reply, Stance, Webhook};
 use crate::store::PolicyStore;
-use crate::telemetry::Metrics;
+use crate::telemetry::{Metrics, RejectionLog};
 use crate::tls::{ClientGate, ServingIdentity, TlsError, server_config};
 use body::BodyLimits;
 use connections::{Phase, Port};
@@ -142,6 +142,7 @@ struct App {
     policies: Arc<PolicyStore>,
     identity: Arc<ServingIdentity>,
     metrics: Arc<Metrics>,
+    rejections: RejectionLog,
     readiness: Arc<Readiness>,
 }
 
@@ -177,6 +178,7 @@ impl Server {
                 policies: config.policies,
                 identity: config.identity,
                 metrics: config.metrics,
+                rejections: RejectionLog::default(),
                 readiness: config.readiness,
             }),
             tls: TlsAcceptor::from(Arc::new(tls)),

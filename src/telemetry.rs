@@ -5,13 +5,17 @@ mod decisions;
 mod metrics;
 mod policy_meters;
 mod process;
+mod rejection;
+mod throttle;
 
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt::writer::BoxMakeWriter;
 
 pub use decisions::log_reply;
-pub use metrics::{InFlight, Metrics, Rejection};
+pub use metrics::{InFlight, Metrics};
 pub use policy_meters::PolicyMeters;
+pub use rejection::{Rejection, RejectionLog};
+pub use throttle::Throttle;
 
 /// How log lines look.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

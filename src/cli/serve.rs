@@ -242,7 +242,7 @@ impl ServeArgs {
             };
             let may_move = self.dev && given.is_none() && address.port() != 0;
             if !may_move || reason.kind() != ErrorKind::AddrInUse {
-                return Err(anyhow::Error::from(source).context(format!("choose another address with {flag}")));
+                return Err(source.into());
             }
             tracing::warn!(taken = %address, "the port is taken, another one is used");
             address.set_port(0);

@@ -155,6 +155,29 @@ words! {
 }
 
 words! {
+    /// Where a config key stands.
+    ConfigPlace {
+        /// Among the annotations.
+        Annotation = "annotation",
+        /// Among the labels.
+        Label = "label",
+        /// Its system writes it as both.
+        Both = "both",
+    }
+}
+
+impl ConfigPlace {
+    /// The places.
+    pub fn places(self) -> &'static [Place] {
+        match self {
+            Self::Annotation => &[Place::Annotation],
+            Self::Label => &[Place::Label],
+            Self::Both => &[Place::Annotation, Place::Label],
+        }
+    }
+}
+
+words! {
     /// The facts of a trigger context.
     FactName {
         /// A word: `github`, `gitlab`, …

@@ -7,7 +7,7 @@ use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use axum::Router;
@@ -23,7 +23,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{mpsc, watch};
 use tokio_rustls::TlsAcceptor;
 
-use crate::telemetry::{Metrics, Rejection};
+use crate::telemetry::{Metrics, Rejection, Throttle};
 
 /// A handshake takes milliseconds; whoever takes this long never meant it.
 const HANDSHAKE_TIME: Duration = Duration::from_secs(10);
@@ -40,9 +40,6 @@ const FIRST_REQUEST_GRACE: Duration = Duration::from_secs(1);
 
 /// Pause after the system could not accept a connection, as when file descriptors have run out.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
-
-/// Least time between two warnings about clients that refuse our certificate.
-const WARNING_INTERVAL_SECONDS: u64 = 10;
 
 /// How far a drain has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -83,8 +80,7 @@ impl Port {
             tls,
             router,
             metrics,
-            last_warning: AtomicU64::new(0),
-            started: tokio::time::Instant::now(),
+            refused_by_clients: Throttle::new(),
         });
         // Every connection holds a sender; the receiver learns when the last is gone.
         let (alive, mut all_gone) = mpsc::channel::<Infallible>(1);
@@ -131,8 +127,7 @@ struct Endpoint {
     tls: Option<TlsAcceptor>,
     router: Router,
     metrics: Arc<Metrics>,
-    last_warning: AtomicU64,
-    started: tokio::time::Instant,
+    refused_by_clients: Throttle,
 }
 
 impl Endpoint {
@@ -179,13 +174,22 @@ impl Endpoint {
             biased;
             ended = connection.as_mut() => ended,
             () = reached(&mut phase, Phase::Closing) => {
-                connection.as_mut().graceful_shutdown();
-                // That ends idle connections at once, but not those that have yet to see their first request.
-                let first = tokio::time::timeout(FIRST_REQUEST_GRACE, connection.as_mut()).await;
-                match first {
-                    Ok(ended) => ended,
-                    Err(_) if asked.load(Ordering::Relaxed) => connection.await,
-                    Err(_) => Ok(()),
+                // Whoever has just been greeted is about to ask, and every answer ends its connection by now. Telling
+                // the connection to end would close it at once.
+                let is_new = !asked.load(Ordering::Relaxed);
+                let first = async {
+                    if is_new {
+                        tokio::time::timeout(FIRST_REQUEST_GRACE, connection.as_mut()).await.ok()
+                    } else {
+                        None
+                    }
+                };
+                match first.await {
+                    Some(ended) => ended,
+                    None => {
+                        connection.as_mut().graceful_shutdown();
+                        connection.await
+                    }
                 }
             }
         };
@@ -206,18 +210,11 @@ impl Endpoint {
             tracing::debug!(%peer, %error, "TLS handshake failed");
             return;
         };
-        let now = self.started.elapsed().as_secs() + WARNING_INTERVAL_SECONDS;
-        let last = self.last_warning.load(Ordering::Relaxed);
-        let due = now >= last + WARNING_INTERVAL_SECONDS;
-        if due
-            && self
-                .last_warning
-                .compare_exchange(last, now, Ordering::Relaxed, Ordering::Relaxed)
-                .is_ok()
-        {
+        if let Some(held_back) = self.refused_by_clients.pass() {
             tracing::warn!(
                 %peer,
                 error = %alert,
+                held_back,
                 "a client broke off the TLS handshake: does its CA (caBundle) fit the serving certificate"
             );
         }

@@ -85,7 +85,7 @@ fn judge(app: &App, webhook: Webhook, bytes: &Bytes) -> Response {
         let took = begun.elapsed();
         app.metrics.count_review(webhook, &reply, took);
         live.meters.count(&reply.decision);
-        log_reply(webhook, &reply, took);
+        log_reply(webhook, &reply, app.stance, took);
         Ok(reply.body)
     }));
     match decided {
@@ -95,9 +95,10 @@ fn judge(app: &App, webhook: Webhook, bytes: &Bytes) -> Response {
         )
             .into_response(),
         Ok(Err(NotAReview(reason))) => {
+            let line = NotAReview(reason).to_string();
             app.metrics.count_rejection(Rejection::NotAReview);
-            tracing::debug!(reason, "not an AdmissionReview");
-            text(StatusCode::BAD_REQUEST, &NotAReview(reason).to_string())
+            app.rejections.warn(Rejection::NotAReview, &line);
+            text(StatusCode::BAD_REQUEST, &line)
         }
         Err(_) => {
             // A defect. The API server's failurePolicy decides what becomes of this request, and others go on. What
@@ -144,7 +145,7 @@ async fn refuse(app: &App, reason: Rejection, headers: &HeaderMap, body: &mut Bo
         Rejection::NotAReview => (StatusCode::BAD_REQUEST, "not an AdmissionReview".to_owned()),
         Rejection::Handshake | Rejection::Panic => (StatusCode::INTERNAL_SERVER_ERROR, "internal error".to_owned()),
     };
-    tracing::debug!(reason = reason.word(), "request turned away");
+    app.rejections.warn(reason, &line);
     // A slow body has had its time, and a client that asks first has not begun to send.
     if reason != Rejection::TooSlow && !headers.contains_key(header::EXPECT) {
         body::discard(body, limits.body()).await;

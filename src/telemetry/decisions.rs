@@ -6,13 +6,13 @@ use std::fmt::Display;
 use std::time::Duration;
 
 use crate::domain::decision::Verdict;
-use crate::review::{Reply, Webhook};
+use crate::review::{Reply, Stance, Webhook};
 
 /// Longest list in a log line; a Run can carry thousands of keys.
 const MOST_ITEMS: usize = 20;
 
-/// Logs what was decided about one request.
-pub fn log_reply(webhook: Webhook, reply: &Reply<'_>, took: Duration) {
+/// Logs what was decided about one request; where decisions have no consequences, each line says so.
+pub fn log_reply(webhook: Webhook, reply: &Reply<'_>, stance: Stance, took: Duration) {
     let subject = &reply.subject;
     let (uid, namespace, name) = (&*subject.uid, &*subject.namespace, &*subject.name);
     let kind = subject.kind.map_or("other", |kind| kind.word());
@@ -21,6 +21,7 @@ pub fn log_reply(webhook: Webhook, reply: &Reply<'_>, took: Duration) {
         Webhook::Mutate => "/mutate",
         Webhook::Validate => "/validate",
     };
+    let observe = stance.observe;
     match &reply.decision.verdict {
         Verdict::Refused => {
             let causes = joined(
@@ -55,10 +56,13 @@ pub fn log_reply(webhook: Webhook, reply: &Reply<'_>, took: Duration) {
         }
         Verdict::Allowed => {}
     }
-    if !reply.decision.removed.is_empty() {
+    // From a Run that is refused nothing is taken.
+    if reply.decision.is_allowed() && !reply.decision.removed.is_empty() {
         let fields = joined(reply.decision.removed.iter().map(|removed| &removed.field));
         let count = reply.decision.removed.len();
-        tracing::info!(uid, kind, namespace, name, lineage, path, count, fields, "removed");
+        tracing::info!(
+            uid, kind, namespace, name, lineage, path, count, fields, observe, "removed"
+        );
     }
     if reply.decision.state_updates.iter().any(|update| !update.by_writer) {
         let others = reply.decision.state_updates.iter().filter(|update| !update.by_writer);

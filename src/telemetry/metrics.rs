@@ -12,6 +12,7 @@ use prometheus_client::registry::Registry;
 use super::counter_grid::CounterGrid;
 use super::policy_meters::PolicyFamilies;
 use super::process::ProcessCollector;
+use super::rejection::Rejection;
 use crate::domain::decision::Lineage;
 use crate::domain::words::RunKind;
 use crate::review::{Reply, Webhook};
@@ -20,62 +21,6 @@ use crate::review::{Reply, Webhook};
 const DURATION_BUCKETS: [f64; 16] = [
     0.000_01, 0.000_02, 0.000_05, 0.000_1, 0.000_2, 0.000_5, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0,
 ];
-
-/// Why a request was turned away without a decision, or ended without an answer.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Rejection {
-    /// Over the size limit.
-    TooLarge,
-    /// The body took longer than its time limit.
-    TooSlow,
-    /// The client broke off in the middle of the body.
-    CutOff,
-    /// As many requests as allowed were under way.
-    Overloaded,
-    /// The body is no AdmissionReview.
-    NotAReview,
-    /// The content type is not JSON.
-    ContentType,
-    /// A method other than POST.
-    Method,
-    /// A path that is none of the webhooks.
-    Path,
-    /// The TLS handshake failed.
-    Handshake,
-    /// A defect of this program.
-    Panic,
-}
-
-impl Rejection {
-    const ALL: [Self; 10] = [
-        Self::TooLarge,
-        Self::TooSlow,
-        Self::CutOff,
-        Self::Overloaded,
-        Self::NotAReview,
-        Self::ContentType,
-        Self::Method,
-        Self::Path,
-        Self::Handshake,
-        Self::Panic,
-    ];
-
-    /// The label value.
-    pub fn word(self) -> &'static str {
-        match self {
-            Self::TooLarge => "too_large",
-            Self::TooSlow => "too_slow",
-            Self::CutOff => "cut_off",
-            Self::Overloaded => "overloaded",
-            Self::NotAReview => "not_a_review",
-            Self::ContentType => "content_type",
-            Self::Method => "method",
-            Self::Path => "path",
-            Self::Handshake => "handshake",
-            Self::Panic => "panic",
-        }
-    }
-}
 
 /// Every metric of the process.
 #[derive(Debug)]
@@ -265,15 +210,8 @@ impl Webhook {
 
 const OPERATIONS: [&str; 5] = ["CREATE", "UPDATE", "DELETE", "CONNECT", "other"];
 const OUTCOMES: [&str; 6] = ["allow", "patch", "deny", "unreadable", "unjudged", "other"];
-const KINDS: [&str; RunKind::WORDS.len() + 1] = {
-    let mut words = ["other"; RunKind::WORDS.len() + 1];
-    let mut position = 0;
-    while position < RunKind::WORDS.len() {
-        words[position] = RunKind::WORDS[position].0;
-        position += 1;
-    }
-    words
-};
+/// The words of [`RunKind`] in its order, and one for everything else.
+const KINDS: [&str; RunKind::WORDS.len() + 1] = ["PipelineRun", "TaskRun", "CustomRun", "other"];
 /// The words of [`Lineage`], and one for requests without.
 pub(super) const LINEAGES: [&str; 4] = ["Root", "Child", "Mirror", "none"];
 
@@ -365,4 +303,22 @@ struct RejectionLabels {
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct DigestLabels {
     digest: String,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_positions_of_words_are_those_of_the_domain() {
+        for (position, (word, kind)) in RunKind::WORDS.iter().enumerate() {
+            assert_eq!((KINDS[position], *kind as usize), (*word, position));
+        }
+        for lineage in [Lineage::Root, Lineage::Child, Lineage::Mirror] {
+            assert_eq!(LINEAGES[lineage_position(Some(lineage))], lineage.word());
+        }
+        for (position, reason) in Rejection::ALL.iter().enumerate() {
+            assert_eq!(*reason as usize, position);
+        }
+    }
 }

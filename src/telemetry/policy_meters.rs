@@ -95,7 +95,7 @@ impl PolicyMeters {
         let integrations: Vec<_> = set.integrations.iter().map(|one| Arc::clone(&one.name)).collect();
         let policies: Vec<_> = set.policies.iter().map(|one| Arc::clone(&one.name)).collect();
         let authors = integrations.len() + policies.len() + 2;
-        Self {
+        let meters = Self {
             families: metrics.policy_families.clone(),
             state_removed: CounterGrid::new(authors, 1),
             state_updates: CounterGrid::new(integrations.len(), WRITERS.len()),
@@ -105,27 +105,35 @@ impl PolicyMeters {
             violations: CounterGrid::new(authors, LINEAGES.len() * Reaction::WORDS.len()),
             integrations,
             policies,
+        };
+        meters.show_zeros();
+        meters
+    }
+
+    /// Makes the series of every integration before the first event: a rate needs a value to start from. Policies may
+    /// be thousands, and theirs appear when they count.
+    fn show_zeros(&self) {
+        for name in &self.integrations {
+            let integration = name.to_string();
+            for writer in WRITERS {
+                drop(self.families.state_updates.get_or_create(&WriterLabels {
+                    integration: integration.clone(),
+                    writer,
+                }));
+            }
+            let labels = IntegrationLabels { integration };
+            drop(self.families.state_removed.get_or_create(&labels));
         }
     }
 
     /// Counts everything that a decision did.
     pub fn count(&self, decision: &Decision) {
-        for removed in &decision.removed {
-            self.state_removed.count(self.row(&removed.author), 0, || {
-                self.families.state_removed.get_or_create_owned(&IntegrationLabels {
-                    integration: self.label(&removed.author),
-                })
-            });
+        // A Run that is refused never comes to be: nothing was taken from it or put into it.
+        if decision.is_allowed() {
+            self.count_changes(decision);
         }
         for update in &decision.state_updates {
             self.count_state_update(update);
-        }
-        for injected in &decision.injected {
-            self.injected.count(injected.policy_index, 0, || {
-                self.families.injected.get_or_create_owned(&PolicyLabels {
-                    policy: injected.policy.to_string(),
-                })
-            });
         }
         for shadow in &decision.shadow {
             let column = SHADOW_OUTCOMES
@@ -140,6 +148,23 @@ impl PolicyMeters {
             });
         }
         self.count_violations(decision);
+    }
+
+    fn count_changes(&self, decision: &Decision) {
+        for removed in &decision.removed {
+            self.state_removed.count(self.row(&removed.author), 0, || {
+                self.families.state_removed.get_or_create_owned(&IntegrationLabels {
+                    integration: self.label(&removed.author),
+                })
+            });
+        }
+        for injected in &decision.injected {
+            self.injected.count(injected.policy_index, 0, || {
+                self.families.injected.get_or_create_owned(&PolicyLabels {
+                    policy: injected.policy.to_string(),
+                })
+            });
+        }
     }
 
     fn count_state_update(&self, update: &StateUpdate) {

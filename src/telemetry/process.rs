@@ -21,22 +21,22 @@ impl Collector for ProcessCollector {
         let gauges = [
             (
                 "process_resident_memory_bytes",
-                "Resident memory",
+                "Resident memory.",
                 facts.resident_bytes.map(|bytes| bytes as f64),
             ),
             (
                 "process_open_fds",
-                "Open file descriptors",
+                "Open file descriptors.",
                 facts.open_fds.map(|count| count as f64),
             ),
             (
                 "process_max_fds",
-                "Limit of open file descriptors",
+                "Limit of open file descriptors.",
                 facts.max_fds.map(|count| count as f64),
             ),
             (
                 "process_start_time_seconds",
-                "Start of the process, in seconds since 1970",
+                "Start of the process, in seconds since 1970.",
                 facts.start_time,
             ),
         ];
@@ -50,7 +50,7 @@ impl Collector for ProcessCollector {
             let counter = ConstCounter::new(seconds);
             counter.encode(encoder.encode_descriptor(
                 "process_cpu_seconds",
-                "User and system time",
+                "User and system time.",
                 None,
                 counter.metric_type(),
             )?)?;

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 
 use super::context::{Context, quote};
+use super::defaults;
 use super::key_rules::{absolute, article, check_syntax, is_own};
 use crate::domain::definition::{IntegrationDefinition, StateDefinition, Text};
 use crate::domain::source::{Problem, Span};
@@ -49,13 +50,16 @@ impl Declarations {
             let spellings =
                 std::iter::once((key, "config")).chain(schema.aliases.iter().map(|alias| (alias, "an alias")));
             for (written, role) in spellings {
+                let place = schema.place.as_ref().map_or(defaults::PLACE, |place| place.value);
                 match absolute(prefix, &written.value) {
                     Some(spelling) => {
-                        if let Err(problem) = check_syntax(Place::Annotation, &spelling, written) {
-                            context.report(problem);
+                        for place in place.places() {
+                            if let Err(problem) = check_syntax(*place, &spelling, written) {
+                                context.report(problem);
+                            }
+                            let what = format!("{role} of integration {name}");
+                            self.enter(*place, spelling.clone(), written, what, context);
                         }
-                        let what = format!("{role} of integration {name}");
-                        self.enter(Place::Annotation, spelling, written, what, context);
                     }
                     None => context.report(relative_without_prefix(written, &name)),
                 }

@@ -8,6 +8,7 @@ use super::key_rules::absolute;
 use crate::domain::definition::{RuleDefinition, RuleTerms, Text};
 use crate::domain::integration::{ConfigKey, Rule};
 use crate::domain::source::{Problem, Span};
+use crate::domain::words::Place;
 
 /// Compiles the rules over these config keys; keys are named in any spelling.
 pub(super) fn compile(
@@ -18,7 +19,11 @@ pub(super) fn compile(
     context: &mut Context,
 ) -> Vec<Rule> {
     let mut positions: HashMap<&str, usize> = HashMap::new();
-    for (position, key) in config.iter().enumerate() {
+    let annotations = config
+        .iter()
+        .enumerate()
+        .filter(|(_, key)| key.place == Place::Annotation);
+    for (position, key) in annotations {
         for spelling in &key.spellings {
             positions.entry(spelling).or_insert(position);
         }

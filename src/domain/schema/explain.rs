@@ -140,15 +140,17 @@ fn of_format(format: Format, value: &str) -> String {
             Err(reason) if !value.is_empty() => format!("expected {expected}, found {found}, {reason}"),
             _ => format!("expected {expected}, found {found}"),
         },
-        Format::JsonObject => match shapes::json_object(value) {
-            Err(JsonMistake::Syntax { ends_early: true, .. }) if !value.is_empty() => {
-                format!("expected {expected}, found one that ends too early: {found}")
+        Format::JsonObject | Format::JsonArray => {
+            match shapes::json(value, if format == Format::JsonObject { '{' } else { '[' }) {
+                Err(JsonMistake::Syntax { ends_early: true, .. }) if !value.is_empty() => {
+                    format!("expected {expected}, found one that ends too early: {found}")
+                }
+                Err(JsonMistake::Syntax { line, column, .. }) if !value.is_empty() => {
+                    format!("expected {expected}, found no JSON at line {line}, column {column} of {found}")
+                }
+                _ => format!("expected {expected}, found {found}"),
             }
-            Err(JsonMistake::Syntax { line, column, .. }) if !value.is_empty() => {
-                format!("expected {expected}, found no JSON at line {line}, column {column} of {found}")
-            }
-            _ => format!("expected {expected}, found {found}"),
-        },
+        }
         _ => format!("expected {expected}, found {found}"),
     }
 }

@@ -80,7 +80,7 @@ fn of_format(format: Format, value: &str) -> Vec<String> {
                 .to_owned(),
         ],
         Format::SecretRef => vec![value.replacen(':', "/", 1), lower_case_name(value)],
-        Format::GitSha | Format::Uri | Format::JsonObject => Vec::new(),
+        Format::GitSha | Format::Uri | Format::JsonObject | Format::JsonArray => Vec::new(),
     }
 }
 

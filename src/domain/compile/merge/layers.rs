@@ -109,6 +109,7 @@ fn layer_schema(user: SchemaDefinition, builtin: SchemaDefinition) -> SchemaDefi
         hosts: user.hosts.or(builtin.hosts),
         template: user.template.or(builtin.template),
         aliases: added(builtin.aliases, user.aliases),
+        place: user.place.or(builtin.place),
     }
 }
 
@@ -122,6 +123,7 @@ fn layer_state(user: Vec<StateDefinition>, builtin: Vec<StateDefinition>) -> Vec
             writers: added(builtin.writers, user.writers),
             field_managers: added(builtin.field_managers, user.field_managers),
             creators: added_creators(builtin.creators, user.creators),
+            kinds: user.kinds.or(builtin.kinds),
             reset: user.reset.or(builtin.reset),
             on_child: user.on_child.or(builtin.on_child),
             updates: user.updates.or(builtin.updates),

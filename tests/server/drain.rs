@@ -1,0 +1,110 @@
+//! The end: not ready first, nothing under way is lost, then nobody is there.
+
+use std::time::Duration;
+
+use tokio::net::TcpStream;
+
+use crate::client::{connect, post_head};
+use crate::harness::{DEADLINE, TestServer, eventually, review, within};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_drain_is_announced_before_anybody_is_turned_away() {
+    // The delay never ends within the test: everything here happens during it.
+    let mut server = TestServer::start_with(|config| config.drain.delay = 10 * DEADLINE);
+    let mut open = server.client().await;
+    let answer = within(open.post("/mutate", &review("before", 0))).await;
+    assert!(!answer.has("connection: close"), "{answer:?}");
+    server.stop();
+    eventually("not ready", async || server.probe("/readyz").await.status == 503).await;
+    let report = within(server.probe("/readyz")).await.json();
+    assert_eq!((&report["ready"], &report["draining"]), (&false.into(), &true.into()));
+    assert_eq!(
+        within(server.probe("/livez")).await.status,
+        200,
+        "a replica that drains is not broken"
+    );
+
+    let answer = within(open.post("/mutate", &review("during", 0))).await;
+    assert_eq!((answer.status, answer.has("connection: close")), (200, true));
+    assert!(within(open.is_closed()).await);
+    let answer = within(server.client().await.post("/mutate", &review("new", 0))).await;
+    assert_eq!(
+        (answer.status, answer.has("connection: close")),
+        (200, true),
+        "new connections are served"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_under_way_is_finished() {
+    let mut server = TestServer::start();
+    let body = review("under way", 0);
+    let (first_half, second_half) = body.split_at(body.len() / 2);
+
+    let mut reading = server.client().await;
+    let head = post_head("/mutate", body.len());
+    reading.send(format!("{head}{first_half}").as_bytes()).await.unwrap();
+    // Accepted, but silent so far: the first request is yet to come.
+    let mut greeted = server.client().await;
+    let mut idle = server.client().await;
+    within(idle.post("/mutate", &review("idle", 0))).await;
+    eventually("the request is under way", async || {
+        server.metric("runstamp_in_flight_reviews") == Some(1.0)
+    })
+    .await;
+
+    server.stop();
+    assert!(
+        within(idle.is_closed()).await,
+        "nothing is to be expected of an idle connection"
+    );
+    let address = server.address;
+    eventually("nobody is accepted", async || {
+        TcpStream::connect(address).await.is_err()
+    })
+    .await;
+    let answer = within(greeted.post("/mutate", &review("greeted", 0))).await;
+    assert_eq!((answer.status, answer.has("connection: close")), (200, true));
+    reading.send(second_half.as_bytes()).await.unwrap();
+    let answer = within(reading.answer()).await;
+    assert_eq!(answer.json()["response"]["uid"], "under way");
+    assert!(answer.has("connection: close"), "{answer:?}");
+    assert!(server.ended().await, "nothing was dropped");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_handshake_that_has_begun_is_finished() {
+    let mut server = TestServer::start();
+    let config = server.greeting().config();
+    // The connection is there before the drain; its first byte comes after.
+    let tcp = TcpStream::connect(server.address).await.unwrap();
+    let address = server.address;
+    server.stop();
+    eventually("nobody is accepted", async || {
+        TcpStream::connect(address).await.is_err()
+    })
+    .await;
+    let name = rustls::pki_types::ServerName::try_from("localhost").unwrap();
+    let stream = tokio_rustls::TlsConnector::from(config).connect(name, tcp).await;
+    assert!(stream.is_ok(), "{stream:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_takes_too_long_is_dropped() {
+    let mut server = TestServer::start_with(|config| {
+        config.drain.grace = Duration::from_millis(50);
+        config.limits.body_time_limit = DEADLINE;
+    });
+    let mut slow = server.client().await;
+    slow.send(post_head("/mutate", 1_000).as_bytes()).await.unwrap();
+    eventually("the request is under way", async || {
+        server.metric("runstamp_in_flight_reviews") == Some(1.0)
+    })
+    .await;
+    server.stop();
+    assert!(within(slow.is_closed()).await);
+    let address = server.address;
+    let config = server.greeting().config();
+    assert!(!server.ended().await, "it is said that something was dropped");
+    assert!(connect(address, config).await.is_err());
+}

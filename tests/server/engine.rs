@@ -1,0 +1,173 @@
+//! Real decisions behind the server: what is answered, observed and counted.
+
+use std::sync::Arc;
+
+use runstamp::policy_file::PolicyText;
+use runstamp::review::{Stance, answer};
+use runstamp::server::now;
+use runstamp::store::PolicyStore;
+use serde_json::{Value, json};
+
+use crate::harness::{TestServer, within};
+
+const POLICIES: &str = "\
+apiVersion: runstamp.dev/v1alpha1
+kind: RunPolicy
+metadata: {name: team}
+spec:
+  inject:
+    annotations: {ci.example.com/team: web}
+---
+apiVersion: runstamp.dev/v1alpha1
+kind: RunPolicy
+metadata: {name: rehearsal}
+spec:
+  mode: Shadow
+  inject:
+    annotations: {ci.example.com/stage: test}
+";
+
+fn start(stance: Stance) -> TestServer {
+    TestServer::start_with(|config| {
+        let mut texts = runstamp::builtin::policies();
+        texts.push(PolicyText {
+            name: "policies.yaml".to_owned(),
+            content: POLICIES.as_bytes().to_vec(),
+            builtin: false,
+        });
+        config.policies = Arc::new(PolicyStore::open(texts, Arc::clone(&config.metrics), now()).unwrap());
+        config.answer = answer;
+        config.stance = stance;
+    })
+}
+
+fn object(annotations: &Value) -> Value {
+    json!({
+        "apiVersion": "tekton.dev/v1",
+        "kind": "PipelineRun",
+        "metadata": {"name": "build", "namespace": "ci", "annotations": annotations},
+        "spec": {"pipelineRef": {"name": "build"}}
+    })
+}
+
+/// A review by somebody who is nobody special; an UPDATE where there was something before.
+fn review(annotations: &Value, before: Option<&Value>) -> String {
+    json!({
+        "apiVersion": "admission.k8s.io/v1",
+        "kind": "AdmissionReview",
+        "request": {
+            "uid": "2d6c7ab1-0000-4000-8000-000000000000",
+            "kind": {"group": "tekton.dev", "version": "v1", "kind": "PipelineRun"},
+            "resource": {"group": "tekton.dev", "version": "v1", "resource": "pipelineruns"},
+            "name": "build",
+            "namespace": "ci",
+            "operation": if before.is_some() { "UPDATE" } else { "CREATE" },
+            "userInfo": {"username": "alice", "groups": ["system:authenticated"]},
+            "object": object(annotations),
+            "oldObject": before.map(object)
+        }
+    })
+    .to_string()
+}
+
+async fn ask(server: &TestServer, path: &str, body: &str) -> Value {
+    let answer = within(server.client().await.post(path, body)).await;
+    assert_eq!(answer.status, 200, "{answer:?}");
+    answer.json()["response"].clone()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn decisions_are_counted_by_integration_and_policy() {
+    let server = start(Stance::default());
+    let copied = review(&json!({"chains.tekton.dev/signed": "true"}), None);
+    let response = ask(&server, "/mutate", &copied).await;
+    assert_eq!(response["patchType"], "JSONPatch", "{response}");
+    let wrong = review(&json!({"github.integrations.tekton.dev/sha": "main"}), None);
+    let response = ask(&server, "/mutate", &wrong).await;
+    assert_eq!(
+        (&response["allowed"], &response["status"]["code"]),
+        (&json!(false), &json!(422))
+    );
+    let touched = review(&json!({"chains.tekton.dev/signed": "true"}), Some(&json!({})));
+    let response = ask(&server, "/validate", &touched).await;
+    assert_eq!(response["allowed"], true, "{response}");
+
+    for (metric, expected) in [
+        ("runstamp_state_removed_total{integration=\"chains\"}", 1.0),
+        // Shown before anything happened, so that a rate has a value to start from.
+        ("runstamp_state_removed_total{integration=\"results\"}", 0.0),
+        // Not on the refused one.
+        ("runstamp_injected_total{policy=\"team\"}", 1.0),
+        ("runstamp_shadow_total{policy=\"rehearsal\",outcome=\"Inject\"}", 2.0),
+        (
+            "runstamp_denied_total{integration=\"github\",reason=\"FieldValueInvalid\"}",
+            1.0,
+        ),
+        (
+            "runstamp_violations_total{integration=\"github\",lineage=\"Root\",action=\"Deny\"}",
+            1.0,
+        ),
+        (
+            "runstamp_state_updates_total{integration=\"chains\",writer=\"undeclared\"}",
+            1.0,
+        ),
+        (
+            "runstamp_state_updates_total{integration=\"chains\",writer=\"declared\"}",
+            0.0,
+        ),
+        (
+            "runstamp_admission_reviews_total{webhook=\"mutate\",kind=\"PipelineRun\",operation=\"CREATE\",lineage=\"Root\",decision=\"patch\"}",
+            1.0,
+        ),
+        (
+            "runstamp_admission_reviews_total{webhook=\"mutate\",kind=\"PipelineRun\",operation=\"CREATE\",lineage=\"Root\",decision=\"deny\"}",
+            1.0,
+        ),
+        (
+            "runstamp_admission_review_duration_seconds_count{webhook=\"mutate\"}",
+            2.0,
+        ),
+    ] {
+        assert_eq!(
+            server.metric(metric),
+            Some(expected),
+            "{metric}\n{}",
+            server.metrics.render()
+        );
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_only_observes_counts_and_changes_nothing() {
+    let server = start(Stance {
+        observe: true,
+        mutate_only: false,
+    });
+    let annotations = json!({"chains.tekton.dev/signed": "true", "github.integrations.tekton.dev/sha": "main"});
+    for path in ["/mutate", "/validate"] {
+        let response = ask(&server, path, &review(&annotations, None)).await;
+        assert_eq!(response["allowed"], true, "{path}: {response}");
+        assert_eq!(response["patch"], Value::Null, "{path}: {response}");
+    }
+    let denied = "runstamp_denied_total{integration=\"github\",reason=\"FieldValueInvalid\"}";
+    assert_eq!(server.metric(denied), Some(2.0), "{}", server.metrics.render());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_documented_metric_is_there() {
+    let server = start(Stance::default());
+    for annotations in [
+        json!({"chains.tekton.dev/signed": "true"}),
+        json!({"github.integrations.tekton.dev/sha": "main"}),
+    ] {
+        ask(&server, "/mutate", &review(&annotations, None)).await;
+    }
+    let scrape = within(server.probe("/metrics")).await.body;
+    for name in crate::http::METRICS {
+        let declared = name.strip_suffix("_total").unwrap_or(name);
+        assert!(
+            scrape.contains(&format!("# TYPE {declared} ")),
+            "{name} is missing in\n{scrape}"
+        );
+    }
+}
