@@ -9,6 +9,7 @@ use super::{defaults, schemas};
 use crate::domain::definition::{IntegrationDefinition, StateDefinition};
 use crate::domain::integration::{Creator, StateKey};
 use crate::domain::pattern::Glob;
+use crate::domain::schema::ValueSchema;
 use crate::domain::words::Place;
 
 /// Compiles annotations, labels and finalizers, in this order.
@@ -84,6 +85,6 @@ fn state_key(
             .updates
             .as_ref()
             .map_or(surroundings.settings.state_key_updates, |written| written.value),
-        schema,
+        schema: Some(schema).filter(|schema| *schema != ValueSchema::default()),
     })
 }
