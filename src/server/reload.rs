@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
+use super::readiness::time;
 use crate::policy_file::{PolicyText, collect_texts};
 use crate::store::{LoadError, Offered, PolicyStore};
 use crate::telemetry::Metrics;
@@ -108,7 +109,11 @@ pub async fn follow_certificate(
                     let expiry = pair.expiry();
                     metrics.set_certificate_expiry(expiry);
                     identity.replace(pair);
-                    tracing::info!(expiry, "a new serving certificate is shown from now on");
+                    tracing::info!(
+                        expires_at = time(expiry),
+                        "a new serving certificate is shown from now on"
+                    );
+                    warn_of_expiry(expiry);
                 }
             }
             Err(error) => {
@@ -149,6 +154,16 @@ pub async fn follow_client_authorities(gate: Arc<ClientGate>, file: PathBuf, met
             }
         }
         changes.next().await;
+    }
+}
+
+/// Says so when a certificate is of no use any more; clients would only say that the call failed.
+pub(super) fn warn_of_expiry(expiry: i64) {
+    if expiry <= now() {
+        tracing::warn!(
+            expired_at = time(expiry),
+            "the serving certificate has expired: clients refuse it"
+        );
     }
 }
 
