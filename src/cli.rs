@@ -7,6 +7,7 @@ mod check;
 mod completions;
 mod output;
 mod policy_args;
+mod review;
 mod serve;
 
 use std::ffi::OsString;
@@ -32,6 +33,7 @@ struct Arguments {
 enum Command {
     Serve(Box<serve::ServeArgs>),
     Check(check::CheckArgs),
+    Review(review::ReviewArgs),
     Certs(certs::CertsArgs),
     Completions(completions::CompletionsArgs),
 }
@@ -58,6 +60,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     let outcome = match &arguments.command {
         Command::Serve(arguments) => serve::run(arguments),
         Command::Check(arguments) => check::run(arguments),
+        Command::Review(arguments) => review::run(arguments),
         Command::Certs(arguments) => certs::run(arguments),
         Command::Completions(arguments) => completions::run(arguments),
     };

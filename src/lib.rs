@@ -6,6 +6,7 @@ pub mod cli;
 pub mod diagnostics;
 pub mod domain;
 pub mod policy_file;
+pub mod report;
 pub mod review;
 pub mod server;
 pub mod store;

@@ -7,10 +7,11 @@ mod wire;
 
 use std::borrow::Cow;
 
-pub use reply::cause_text;
+pub use reply::{cause_text, warnings};
 
 use crate::domain::decision::{Decision, Verdict};
 use crate::domain::evaluate;
+use crate::domain::matching::NamespaceLabels;
 use crate::domain::policy_set::PolicySet;
 use crate::domain::request::{ObjectText, Operation, Options, Request, User};
 use crate::domain::run::{CowStr, Run};
@@ -108,6 +109,20 @@ pub fn decide<'a>(
     webhook: Webhook,
     body: &'a [u8],
     set: &PolicySet,
+    options: Options,
+) -> Result<(Subject<'a>, Decision), NotAReview> {
+    decide_in_namespace(webhook, body, set, None, options)
+}
+
+/// Decides about one review where the labels of its namespace are known.
+///
+/// # Errors
+/// When the body is no AdmissionReview of `admission.k8s.io/v1` with a uid.
+pub fn decide_in_namespace<'a>(
+    webhook: Webhook,
+    body: &'a [u8],
+    set: &PolicySet,
+    namespace_labels: NamespaceLabels<'_>,
     mut options: Options,
 ) -> Result<(Subject<'a>, Decision), NotAReview> {
     let text = std::str::from_utf8(body).map_err(|error| NotAReview(format!("the body is not UTF-8: {error}")))?;
@@ -160,8 +175,8 @@ pub fn decide<'a>(
         },
     };
     let decision = match webhook {
-        Webhook::Mutate => evaluate::mutate(&request, set, None, options),
-        Webhook::Validate => evaluate::validate(&request, set, None, options),
+        Webhook::Mutate => evaluate::mutate(&request, set, namespace_labels, options),
+        Webhook::Validate => evaluate::validate(&request, set, namespace_labels, options),
     };
     Ok((subject, decision))
 }

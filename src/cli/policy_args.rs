@@ -4,8 +4,11 @@ use std::path::PathBuf;
 
 use clap::Args;
 
+use super::output;
 use crate::builtin;
+use crate::domain::policy_set::PolicySet;
 use crate::policy_file::{self, Loaded, PolicyText, ReadError, SourceFiles};
+use crate::store::{self, LoadError};
 
 /// Which policies are loaded.
 #[derive(Debug, Clone, Default, Args)]
@@ -24,6 +27,18 @@ impl PolicyArgs {
         let paths: Vec<PathBuf> = self.policies.iter().chain(further).cloned().collect();
         let texts = policy_file::collect_texts(&paths)?;
         Ok(policy_file::read_texts(self.embedded().into_iter().chain(texts)))
+    }
+
+    /// The policy set of the flags; its mistakes are printed, since no question about Runs can be answered with them.
+    pub(super) fn load(&self) -> anyhow::Result<PolicySet> {
+        let texts = policy_file::collect_texts(&self.policies)?;
+        store::load(self.embedded().into_iter().chain(texts).collect()).map_err(|error| {
+            if let LoadError::Refused { rendered, .. } = &error {
+                output::print_diagnostics(rendered);
+                return anyhow::anyhow!("the policies hold mistakes");
+            }
+            error.into()
+        })
     }
 
     /// The built-in policies, unless they are not wanted.

@@ -85,6 +85,14 @@ impl Author {
         }
     }
 
+    /// The policy's name where it is one.
+    pub fn policy(&self) -> Option<&str> {
+        match self {
+            Self::Policy(name, _) => Some(name),
+            _ => None,
+        }
+    }
+
     /// The integration's name where it is one.
     pub fn integration(&self) -> Option<&str> {
         match self {

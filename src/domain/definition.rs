@@ -5,7 +5,7 @@
 
 use super::source::{Located, Span};
 use super::words::{
-    CopiedOwnerReferences, Mode, OnChild, OnConflict, OnMissing, Operator, Reaction, ResetRule, RunKind,
+    ConfigPlace, CopiedOwnerReferences, Mode, OnChild, OnConflict, OnMissing, Operator, Reaction, ResetRule, RunKind,
     StateKeyUpdates,
 };
 
@@ -76,6 +76,8 @@ pub struct SchemaDefinition {
     pub template: Option<Located<bool>>,
     /// Other spellings of a config key.
     pub aliases: Vec<Text>,
+    /// Where a config key stands; absent means among the annotations.
+    pub place: Option<Located<ConfigPlace>>,
 }
 
 /// A rule over several keys of an integration.
@@ -125,6 +127,8 @@ pub struct StateDefinition {
     pub field_managers: Vec<Text>,
     /// Who may set it at creation.
     pub creators: Vec<CreatorDefinition>,
+    /// The kinds of Run on which it is state; absent means all.
+    pub kinds: Option<Vec<Located<RunKind>>>,
     /// When a Root loses it.
     pub reset: Option<Located<ResetRule>>,
     /// Whether a Child loses it.

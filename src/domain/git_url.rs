@@ -44,7 +44,8 @@ impl GitUrl {
             // A web port says which server it is; the port of ssh or git says nothing about the web address.
             port: spelled.port.filter(|port| match spelled.scheme {
                 "https" => *port != 443,
-                "http" => *port != 80,
+                // What comes out is https, where 443 goes without saying.
+                "http" => !matches!(port, 80 | 443),
                 _ => false,
             }),
             host,
@@ -155,12 +156,13 @@ impl<'a> Spelled<'a> {
     }
 
     /// `git@host:owner/repo.git`: as in Git, only where no slash stands before the first colon.
-    /// Without a user the host needs a dot, or `revision:main` and `C:/work` would be repositories.
+    /// Without a user the host must be a known one, or `revision:main`, `C:/work` and `registry.example:5000/image`
+    /// would be repositories.
     fn from_short_form(text: &'a str) -> Result<Self, GitUrlError> {
         let (user_and_host, path) = text.split_once(':').ok_or(GitUrlError::NoScheme)?;
         let host = match user_and_host.rsplit_once('@') {
             Some((user, host)) if !user.is_empty() => host,
-            None if user_and_host.contains('.') => user_and_host,
+            None if provider_of_host(user_and_host).is_some() => user_and_host,
             _ => return Err(GitUrlError::NoScheme),
         };
         if user_and_host.contains('/') {
@@ -236,6 +238,7 @@ mod tests {
             "HTTPS://GitHub.com:443/tektoncd/pipeline",
             "http://github.com/tektoncd/pipeline",
             "http://github.com:80/tektoncd/pipeline",
+            "http://github.com:443/tektoncd/pipeline",
             "https://www.github.com/tektoncd/pipeline",
             "https://user:secret@github.com/tektoncd/pipeline.git",
             "https://a@b:c@github.com/tektoncd/pipeline.git",
@@ -305,6 +308,11 @@ mod tests {
             "https://org.visualstudio.com/_git/repo",
             Ok("https://dev.azure.com/org/repo/_git/repo"),
         );
+        // The rules of a host come before those for APIs on any host.
+        check(
+            "https://o.visualstudio.com/api/v1/repos/o/r",
+            Err(GitUrlError::NoRepository),
+        );
         check(
             "https://bitbucket.example.com/scm/PROJ/repo.git",
             Ok("https://bitbucket.example.com/scm/PROJ/repo"),
@@ -343,6 +351,7 @@ mod tests {
             "repo",
             "C:/work/repo",
             "revision:main",
+            "registry.example.com:5000/image",
             "github.com/o/r",
             "@github.com:o/r",
             "a/b@c.d:o/r",

@@ -49,6 +49,8 @@ pub struct ConfigKey {
     pub name: String,
     /// The annotation's key and then its aliases, all absolute.
     pub spellings: Vec<String>,
+    /// Annotation or label.
+    pub place: Place,
     /// What its values must be.
     pub schema: ValueSchema,
     /// Must be there once any key of the integration is set.
@@ -109,6 +111,8 @@ pub struct StateKey {
     pub field_managers: Vec<String>,
     /// Who may set it at creation.
     pub creators: Vec<Creator>,
+    /// The kinds of Run on which it is state; all three where none was written.
+    pub kinds: Vec<RunKind>,
     /// When a Root loses it.
     pub reset: ResetRule,
     /// Whether a Child loses it.

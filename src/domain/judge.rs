@@ -14,7 +14,7 @@ use super::policy_set::PolicySet;
 use super::registry::DeclaredKeyRef;
 use super::rules::breaches;
 use super::schema;
-use super::words::{Mode, Reaction, RunKind};
+use super::words::{Mode, Place, Reaction, RunKind};
 
 pub use required::judge_requirements;
 
@@ -48,6 +48,15 @@ impl<'s> Bench<'s> {
                     self.judge_value(integration, key, config, value, field, found);
                 }
             }
+        }
+    }
+
+    /// Judges the value of a label that is declared as configuration.
+    pub fn judge_label(&self, key: &str, value: &str, field: &dyn Fn() -> FieldPath, found: &mut Vec<Violation>) {
+        if let Some(DeclaredKeyRef::Config { integration, key, .. }) = self.set.registry.declared(Place::Label, key)
+            && let Some(config) = integration.config.get(key)
+        {
+            self.judge_value(integration, key, config, value, field, found);
         }
     }
 

@@ -1,6 +1,7 @@
 //! A policy set: everything compiled and indexed, so that a request meets only the policies of its kind and namespace.
 
 use std::collections::HashMap;
+use std::fmt;
 use std::sync::Arc;
 
 use super::integration::Integration;
@@ -23,6 +24,12 @@ impl Digest {
     /// `sha256:` and 64 hexadecimal digits.
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+}
+
+impl fmt::Display for Digest {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(&self.0)
     }
 }
 

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::integration::{Integration, StateKey};
-use super::words::Place;
+use super::words::{Place, RunKind};
 
 /// What a declared key is.
 #[derive(Debug, Clone)]
@@ -26,7 +26,7 @@ pub enum DeclaredKey {
 #[derive(Debug, Default)]
 pub struct KeyRegistry {
     annotations: HashMap<String, DeclaredKey>,
-    labels: HashMap<String, Arc<StateKey>>,
+    labels: HashMap<String, DeclaredKey>,
     finalizers: HashMap<String, Arc<StateKey>>,
     /// State keys with a `*`, in all places.
     wildcards: Vec<Arc<StateKey>>,
@@ -45,13 +45,18 @@ impl KeyRegistry {
                     .or_insert_with(|| Arc::clone(integration));
             }
             for (key, config) in integration.config.iter().enumerate() {
+                let map = match config.place {
+                    Place::Label => &mut registry.labels,
+                    _ => &mut registry.annotations,
+                };
                 for (spelling, text) in config.spellings.iter().enumerate() {
+                    let integration = Arc::clone(integration);
                     let declared = DeclaredKey::Config {
-                        integration: Arc::clone(integration),
+                        integration,
                         key,
                         spelling,
                     };
-                    registry.annotations.entry(text.clone()).or_insert(declared);
+                    map.entry(text.clone()).or_insert(declared);
                 }
             }
             for state in &integration.state {
@@ -74,7 +79,9 @@ impl KeyRegistry {
                     .or_insert_with(|| DeclaredKey::State(Arc::clone(state)));
             }
             Place::Label => {
-                self.labels.entry(key).or_insert_with(|| Arc::clone(state));
+                self.labels
+                    .entry(key)
+                    .or_insert_with(|| DeclaredKey::State(Arc::clone(state)));
             }
             Place::Finalizer => {
                 self.finalizers.entry(key).or_insert_with(|| Arc::clone(state));
@@ -82,9 +89,14 @@ impl KeyRegistry {
         }
     }
 
-    /// What an annotation's key is declared as.
-    pub fn annotation(&self, key: &str) -> Option<DeclaredKeyRef<'_>> {
-        match self.annotations.get(key) {
+    /// What a key is declared as.
+    pub fn declared(&self, place: Place, key: &str) -> Option<DeclaredKeyRef<'_>> {
+        let declared = match place {
+            Place::Annotation => self.annotations.get(key),
+            Place::Label => self.labels.get(key),
+            Place::Finalizer => return self.finalizer(key).map(DeclaredKeyRef::State),
+        };
+        match declared {
             Some(DeclaredKey::Config {
                 integration,
                 key,
@@ -95,20 +107,32 @@ impl KeyRegistry {
                 spelling: *spelling,
             }),
             Some(DeclaredKey::State(state)) => Some(DeclaredKeyRef::State(state)),
-            None => self.wildcard(Place::Annotation, key).map(DeclaredKeyRef::State),
+            None => self.wildcard(place, key).map(DeclaredKeyRef::State),
         }
     }
 
-    /// The state key that this annotation, label or finalizer is.
+    /// What an annotation's key is declared as.
+    pub fn annotation(&self, key: &str) -> Option<DeclaredKeyRef<'_>> {
+        self.declared(Place::Annotation, key)
+    }
+
+    /// The state key that this annotation, label or finalizer is, on whatever kind of Run.
     pub fn state(&self, place: Place, key: &str) -> Option<&Arc<StateKey>> {
-        match place {
-            Place::Annotation => match self.annotation(key) {
-                Some(DeclaredKeyRef::State(state)) => Some(state),
-                _ => None,
-            },
-            Place::Label => self.labels.get(key).or_else(|| self.wildcard(place, key)),
-            Place::Finalizer => self.finalizers.get(key).or_else(|| self.wildcard(place, key)),
+        match self.declared(place, key) {
+            Some(DeclaredKeyRef::State(state)) => Some(state),
+            _ => None,
         }
+    }
+
+    /// The state key that this annotation, label or finalizer is on this kind of Run.
+    pub fn state_on(&self, kind: RunKind, place: Place, key: &str) -> Option<&Arc<StateKey>> {
+        self.state(place, key).filter(|state| state.kinds.contains(&kind))
+    }
+
+    fn finalizer(&self, name: &str) -> Option<&Arc<StateKey>> {
+        self.finalizers
+            .get(name)
+            .or_else(|| self.wildcard(Place::Finalizer, name))
     }
 
     /// The integration whose prefix the key has.

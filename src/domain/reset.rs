@@ -7,10 +7,13 @@ use super::field_path::FieldPath;
 use super::integration::StateKey;
 use super::policy_set::PolicySet;
 use super::provenance::Provenance;
-use super::request::User;
-use super::run::StringMap;
+use super::request::Request;
+use super::run::{Run, StringMap};
 use super::view::{Positions, View};
 use super::words::{CopiedOwnerReferences, OnChild, Place, ResetRule};
+
+/// The kind whose controller references only a pipelines controller creates.
+const PIPELINE_RUN: &str = "PipelineRun";
 
 /// The label with which Tekton's Dashboard names the Run that it runs again (`tektoncd/dashboard:src/api/pipelineRuns.js`).
 const DASHBOARD_RERUN_OF: &str = "dashboard.tekton.dev/rerunOf";
@@ -37,14 +40,14 @@ impl Reset {
 pub fn reset(
     view: &mut View<'_>,
     lineage: Lineage,
-    user: &User<'_>,
+    request: &Request<'_>,
     provenance: &Provenance<'_>,
     set: &PolicySet,
 ) -> Reset {
     match lineage {
         Lineage::Mirror => Reset::default(),
-        Lineage::Child => reset_child(view, user, set),
-        Lineage::Root => reset_root(view, user, provenance, set),
+        Lineage::Child => reset_child(view, request, set),
+        Lineage::Root => reset_root(view, request, provenance, set),
     }
 }
 
@@ -55,10 +58,10 @@ const TEKTON_LABELS: &str = "tekton.dev/";
 ///
 /// It keeps finalizers, owner references and Tekton's own labels whatever a policy says: by these its PipelineRun finds it, and would
 /// wait for it for ever.
-fn reset_child(view: &mut View<'_>, user: &User<'_>, set: &PolicySet) -> Reset {
+fn reset_child(view: &mut View<'_>, request: &Request<'_>, set: &PolicySet) -> Reset {
     let mut reset = Reset::default();
     for place in [Place::Annotation, Place::Label] {
-        for (position, key, state) in foreign_state(view.map(place), place, user, set) {
+        for (position, key, state) in foreign_state(view.map(place), place, request, set) {
             if state.on_child == OnChild::Remove && !(place == Place::Label && key.starts_with(TEKTON_LABELS)) {
                 view.take(place, position);
                 reset.remove(state.field(key), RemovalReason::State, state);
@@ -68,23 +71,22 @@ fn reset_child(view: &mut View<'_>, user: &User<'_>, set: &PolicySet) -> Reset {
     reset
 }
 
-fn reset_root(view: &mut View<'_>, user: &User<'_>, provenance: &Provenance<'_>, set: &PolicySet) -> Reset {
+fn reset_root(view: &mut View<'_>, request: &Request<'_>, provenance: &Provenance<'_>, set: &PolicySet) -> Reset {
     let mut reset = Reset::default();
     let metadata = &view.run().metadata;
-    let annotations = foreign_state(metadata.annotations(), Place::Annotation, user, set);
-    let labels = foreign_state(metadata.labels(), Place::Label, user, set);
+    let annotations = foreign_state(metadata.annotations(), Place::Annotation, request, set);
+    let labels = foreign_state(metadata.labels(), Place::Label, request, set);
     take_always(&annotations, &mut view.gone_annotations, &mut reset);
     take_always(&labels, &mut view.gone_labels, &mut reset);
     for (position, name) in metadata.finalizers().iter().enumerate() {
-        if let Some(state) = set.registry.state(Place::Finalizer, name)
-            && !state.may_be_created_by(&user.name, "")
+        if let Some(state) = set.registry.state_on(request.kind, Place::Finalizer, name)
+            && !state.may_be_created_by(&request.user.name, "")
         {
             view.gone_finalizers.insert(position);
             reset.copy_evidence.push(state.field(name));
             reset.remove(state.field(name), RemovalReason::Finalizer, state);
         }
     }
-    let kept_owners = reset_owner_references(view, &mut reset, set);
     if view.run().has_status() {
         view.gone_status = true;
         let field = FieldPath::root().field("status");
@@ -95,25 +97,24 @@ fn reset_root(view: &mut View<'_>, user: &User<'_>, provenance: &Provenance<'_>,
             author: Author::Runstamp,
         });
     }
+    let owners = metadata.owner_references().iter().enumerate();
+    let pipeline_runs = owners.filter(|(_, owner)| owner.is_tekton_controller() && &*owner.kind == PIPELINE_RUN);
+    reset
+        .copy_evidence
+        .extend(pipeline_runs.map(|(position, _)| owner_field(position)));
+    reset.copy_evidence.extend(lasting_evidence(view.run(), provenance));
     if let Some(status) = view.run().spec.status.as_deref().filter(|status| ends_the_run(status)) {
-        reset
-            .copy_evidence
-            .push(FieldPath::root().field("spec").field("status"));
         reset.notices.push(format!(
             "spec.status is \"{}\": the Run will end at once; remove it to run again",
             status.escape_debug()
         ));
     }
-    if metadata.labels().get(DASHBOARD_RERUN_OF).is_some() {
-        reset.copy_evidence.push(FieldPath::label(DASHBOARD_RERUN_OF));
-    }
-    if provenance.says_copy() {
-        reset.copy_evidence.push(FieldPath::annotation(Provenance::KEY));
-    }
-    if !reset.copy_evidence.is_empty() {
+    let copied = !reset.copy_evidence.is_empty();
+    if copied {
         take_on_copy(&annotations, &mut view.gone_annotations, &mut reset);
         take_on_copy(&labels, &mut view.gone_labels, &mut reset);
     }
+    let kept_owners = reset_owner_references(view, copied, &mut reset, set);
     reset.copy_evidence.sort();
     reset.removed.sort_by(|left, right| left.field.cmp(&right.field));
     notice_removals(&mut reset, view, kept_owners);
@@ -126,14 +127,14 @@ type Foreign<'r, 's> = (usize, &'r str, &'s Arc<StateKey>);
 fn foreign_state<'r, 's>(
     map: &'r StringMap<'r>,
     place: Place,
-    user: &User<'_>,
+    request: &Request<'_>,
     set: &'s PolicySet,
 ) -> Vec<Foreign<'r, 's>> {
     map.iter()
         .enumerate()
         .filter_map(|(position, (key, value))| {
-            let state = set.registry.state(place, key)?;
-            (!state.may_be_created_by(&user.name, value)).then_some((position, key, state))
+            let state = set.registry.state_on(request.kind, place, key)?;
+            (!state.may_be_created_by(&request.user.name, value)).then_some((position, key, state))
         })
         .collect()
 }
@@ -153,38 +154,54 @@ fn take_on_copy(foreign: &[Foreign<'_, '_>], gone: &mut Positions, reset: &mut R
     }
 }
 
-/// A Root's controller reference to something of Tekton's is a copy's: the garbage collector would delete the Run with its old owner.
-fn reset_owner_references(view: &mut View<'_>, reset: &mut Reset, set: &PolicySet) -> Vec<String> {
+/// What tells of a copy and is still there when the Run is stored.
+pub fn lasting_evidence(run: &Run<'_>, provenance: &Provenance<'_>) -> Vec<FieldPath> {
+    let mut evidence = Vec::new();
+    if run.spec.status.as_deref().is_some_and(ends_the_run) {
+        evidence.push(FieldPath::root().field("spec").field("status"));
+    }
+    if run.metadata.labels().get(DASHBOARD_RERUN_OF).is_some() {
+        evidence.push(FieldPath::label(DASHBOARD_RERUN_OF));
+    }
+    if provenance.says_copy() {
+        evidence.push(FieldPath::annotation(Provenance::KEY));
+    }
+    evidence
+}
+
+fn owner_field(position: usize) -> FieldPath {
+    FieldPath::root()
+        .field("metadata")
+        .field("ownerReferences")
+        .index(position)
+}
+
+/// A Root's controller reference to a PipelineRun is a copy's: the garbage collector would delete the Run with its old owner.
+///
+/// A reference to anything else of Tekton's goes only from a copy: the controllers of custom tasks create Runs that a CustomRun owns.
+fn reset_owner_references(view: &mut View<'_>, copied: bool, reset: &mut Reset, set: &PolicySet) -> Vec<String> {
     let mut kept = Vec::new();
-    for (position, reference) in view.run().metadata.owner_references().iter().enumerate() {
-        if !reference.is_tekton_controller() {
+    for (position, owner) in view.run().metadata.owner_references().iter().enumerate() {
+        if !owner.is_tekton_controller() || !(copied || &*owner.kind == PIPELINE_RUN) {
             continue;
         }
-        let field = FieldPath::root()
-            .field("metadata")
-            .field("ownerReferences")
-            .index(position);
-        if &*reference.kind == "PipelineRun" {
-            reset.copy_evidence.push(field.clone());
-        }
+        let described = format!("{} \"{}\"", owner.kind.escape_debug(), owner.name.escape_debug());
         match set.settings.copied_owner_references {
             CopiedOwnerReferences::Remove => {
                 view.gone_owner_references.insert(position);
+                let field = owner_field(position);
+                let reason = RemovalReason::OwnerReference;
                 reset.removed.push(Removed {
                     field,
-                    reason: RemovalReason::OwnerReference,
+                    reason,
                     author: Author::Runstamp,
                 });
                 reset.notices.push(format!(
-                    "removed the owner reference to {} \"{}\", which was copied: this Run would be deleted with its old owner",
-                    reference.kind.escape_debug(),
-                    reference.name.escape_debug()
+                    "removed the owner reference to {described}, which was copied: this Run would be deleted with its old owner"
                 ));
             }
             CopiedOwnerReferences::Warn => kept.push(format!(
-                "the owner reference to {} \"{}\" seems to be copied: this Run will be deleted with that owner",
-                reference.kind.escape_debug(),
-                reference.name.escape_debug()
+                "the owner reference to {described} seems to be copied: this Run will be deleted with that owner"
             )),
         }
     }

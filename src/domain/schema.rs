@@ -226,7 +226,7 @@ impl ValueSchema {
         if let Some(what) = credential_in(value) {
             return Some(Mistake::Credential(what));
         }
-        let is_json = self.format == Some(Format::JsonObject);
+        let is_json = matches!(self.format, Some(Format::JsonObject | Format::JsonArray));
         let control = value
             .chars()
             .position(|character| is_control(character) && !(is_json && is_json_space(character)));

@@ -65,6 +65,8 @@ words! {
         Always = "Always",
         /// Only when the Run is a copy of another.
         OnCopy = "OnCopy",
+        /// Never: only Children may lose it.
+        Never = "Never",
     }
 }
 
@@ -149,6 +151,29 @@ words! {
         NotIn = "NotIn",
         /// The pattern matches the whole value.
         Matches = "Matches",
+    }
+}
+
+words! {
+    /// Where a config key stands.
+    ConfigPlace {
+        /// Among the annotations.
+        Annotation = "annotation",
+        /// Among the labels.
+        Label = "label",
+        /// Its system writes it as both.
+        Both = "both",
+    }
+}
+
+impl ConfigPlace {
+    /// The places.
+    pub fn places(self) -> &'static [Place] {
+        match self {
+            Self::Annotation => &[Place::Annotation],
+            Self::Label => &[Place::Label],
+            Self::Both => &[Place::Annotation, Place::Label],
+        }
     }
 }
 

@@ -82,6 +82,7 @@ fn state_definition(key: Option<Text>, schema: SchemaDefinition, fields: &mut Fi
     let writers = fields.texts("writers").unwrap_or_default();
     let field_managers = fields.texts("fieldManagers").unwrap_or_default();
     let creators = fields.list("creators", "mappings with identity and values", creator);
+    let kinds = fields.words("kinds", RunKind::WORDS);
     let reset = fields.word("reset", ResetRule::WORDS);
     let on_child = fields.word("onChild", OnChild::WORDS);
     let updates = fields.word("updates", StateKeyUpdates::WORDS);
@@ -90,6 +91,7 @@ fn state_definition(key: Option<Text>, schema: SchemaDefinition, fields: &mut Fi
         writers,
         field_managers,
         creators,
+        kinds,
         reset,
         on_child,
         updates,

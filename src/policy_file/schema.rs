@@ -4,6 +4,7 @@ use super::fields::{Fields, fields};
 use super::problems::Problems;
 use super::tree::Node;
 use crate::domain::definition::SchemaDefinition;
+use crate::domain::words::ConfigPlace;
 
 /// The schema of a config key.
 pub(super) fn config_schema(node: Node, problems: &mut Problems) -> Option<SchemaDefinition> {
@@ -11,6 +12,7 @@ pub(super) fn config_schema(node: Node, problems: &mut Problems) -> Option<Schem
         required: fields.boolean("required"),
         template: fields.boolean("template"),
         aliases: fields.texts("aliases").unwrap_or_default(),
+        place: fields.word("place", ConfigPlace::WORDS),
         ..value_terms(fields)
     })
 }

@@ -187,7 +187,7 @@ fn refusal<'a>(subject: &'a Subject<'_>, decision: &Decision) -> Status<'a> {
 }
 
 /// What the client sees besides the verdict. A Child's creator is a controller, whose log nobody reads: its decisions hold neither.
-fn warnings(decision: &Decision) -> Vec<String> {
+pub fn warnings(decision: &Decision) -> Vec<String> {
     let violations = decision
         .violations
         .iter()

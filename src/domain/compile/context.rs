@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use crate::domain::definition::{SelectorDefinition, Text};
 use crate::domain::path::Path;
 use crate::domain::pattern::{Glob, Pattern};
+use crate::domain::schema::one_line;
 use crate::domain::selector::{Operator, Requirement, RequirementPart, Selector};
 use crate::domain::source::{Problem, Span};
 use crate::domain::suggest::nearest;
@@ -22,8 +23,17 @@ pub(super) struct Context {
 }
 
 impl Context {
-    /// Adds a problem.
-    pub(super) fn report(&mut self, problem: Problem) {
+    /// Adds a problem; what it repeats of the user's text cannot break its line.
+    pub(super) fn report(&mut self, mut problem: Problem) {
+        let labels = problem.related.iter_mut().map(|(_, label)| label);
+        let texts = [&mut problem.message, &mut problem.label]
+            .into_iter()
+            .chain(&mut problem.help);
+        for text in texts.chain(labels) {
+            if text.contains(|character: char| character.is_control() || character == '`') {
+                *text = one_line(text);
+            }
+        }
         self.problems.push(problem);
     }
 
@@ -184,7 +194,8 @@ pub(super) fn listed<T: AsRef<str>>(words: &[T]) -> String {
 pub(super) fn alternatives<'a>(wanted: &str, known: impl Iterator<Item = &'a str> + Clone) -> Option<String> {
     const SHORT: usize = 20;
     if let Some(near) = nearest(wanted, known.clone()) {
-        return Some(format!("did you mean {}?", quote(near)));
+        // Not shortened, as what is only shown: this is to be copied.
+        return Some(format!("did you mean \"{near}\"?"));
     }
     let mut words: Vec<&str> = known.take(SHORT + 1).collect();
     words.sort_unstable();
@@ -193,5 +204,60 @@ pub(super) fn alternatives<'a>(wanted: &str, known: impl Iterator<Item = &'a str
         count if count > SHORT => None,
         1 => Some(format!("the only one is {}", listed(&words))),
         _ => Some(format!("there are {}", listed(&words))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_part_is_marked_only_where_the_text_stands_as_it_is() {
+        let check = |value: &str, written: u32, part: (usize, usize), expected: (u32, u32)| {
+            let span = Span {
+                file: 3,
+                start: 10,
+                end: 10 + written,
+            };
+            let found = part_of(&Text::new(value.to_owned(), span), part.0, part.1);
+            let expected = Span {
+                file: 3,
+                start: expected.0,
+                end: expected.1,
+            };
+            assert_eq!(found, expected, "{value:?} written in {written} bytes");
+        };
+        check("$.a..b", 6, (3, 5), (13, 15));
+        check("$.a..b", 8, (3, 5), (14, 16));
+        check("escaped", 9 + 4, (3, 5), (10, 23));
+        check("folded", 3, (3, 5), (10, 13));
+        check("past the end", 12, (3, 500), (13, 22));
+        check("empty part", 10, (3, 3), (10, 20));
+        check("", 0, (0, 0), (10, 10));
+    }
+
+    #[test]
+    fn words_are_listed_for_people() {
+        assert_eq!(listed::<&str>(&[]), "");
+        assert_eq!(listed(&["a"]), "a");
+        assert_eq!(listed(&["a", "b"]), "a and b");
+        assert_eq!(listed(&["a", "b", "c"]), "a, b and c");
+    }
+
+    #[test]
+    fn alternatives_are_near_or_few() {
+        let check = |wanted: &str, known: &[&str], expected: Option<&str>| {
+            assert_eq!(
+                alternatives(wanted, known.iter().copied()).as_deref(),
+                expected,
+                "{wanted}"
+            );
+        };
+        check("ower", &["owner", "repo"], Some("did you mean \"owner\"?"));
+        check("x", &["repo", "owner"], Some("there are owner and repo"));
+        check("x", &["owner"], Some("the only one is owner"));
+        check("x", &[], None);
+        let many: Vec<String> = (0..30).map(|number| format!("key-number-{number}")).collect();
+        assert_eq!(alternatives("x", many.iter().map(String::as_str)), None);
     }
 }

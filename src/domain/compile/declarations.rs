@@ -1,8 +1,10 @@
 //! Who declares which key: every key has one meaning, whichever integration declares it and however it is spelt.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 
 use super::context::{Context, quote};
+use super::defaults;
 use super::key_rules::{absolute, article, check_syntax, is_own};
 use crate::domain::definition::{IntegrationDefinition, StateDefinition, Text};
 use crate::domain::source::{Problem, Span};
@@ -48,13 +50,16 @@ impl Declarations {
             let spellings =
                 std::iter::once((key, "config")).chain(schema.aliases.iter().map(|alias| (alias, "an alias")));
             for (written, role) in spellings {
+                let place = schema.place.as_ref().map_or(defaults::PLACE, |place| place.value);
                 match absolute(prefix, &written.value) {
                     Some(spelling) => {
-                        if let Err(problem) = check_syntax(Place::Annotation, &spelling, written) {
-                            context.report(problem);
+                        for place in place.places() {
+                            if let Err(problem) = check_syntax(*place, &spelling, written) {
+                                context.report(problem);
+                            }
+                            let what = format!("{role} of integration {name}");
+                            self.enter(*place, spelling.clone(), written, what, context);
                         }
-                        let what = format!("{role} of integration {name}");
-                        self.enter(Place::Annotation, spelling, written, what, context);
                     }
                     None => context.report(relative_without_prefix(written, &name)),
                 }
@@ -67,7 +72,7 @@ impl Declarations {
         ];
         for (place, states) in lists {
             for state in states {
-                self.enter_state(place, state, &name, context);
+                self.enter_state(place, state, (&name, prefix), context);
             }
         }
     }
@@ -87,42 +92,53 @@ impl Declarations {
             };
             context.report(Problem::error(prefix.span, message).with_help(help));
         } else if is_own(&format!("{}/a", prefix.value)) {
-            context.report(belongs_to_runstamp(prefix));
+            context.report(belongs_to_runstamp("the prefix", prefix));
         }
-        let what = format!("integration {name}");
-        match self.prefixes.get(&prefix.value) {
-            Some(first) => {
-                let found = quote(&prefix.value);
-                let message = format!("the prefix {found} is declared twice: by {} and by {what}", first.what);
-                context.report(
-                    Problem::error(prefix.span, message)
-                        .with_related(first.span, "first declared here")
-                        .with_help(
-                            "give each integration a prefix of its own, or declare the keys by their absolute names",
-                        ),
-                );
+        let found = Declaration {
+            span: prefix.span,
+            what: format!("integration {name}"),
+        };
+        match self.prefixes.entry(prefix.value.clone()) {
+            Entry::Vacant(entry) => {
+                entry.insert(found);
             }
-            None => {
-                let declaration = Declaration {
-                    span: prefix.span,
-                    what,
-                };
-                self.prefixes.insert(prefix.value.clone(), declaration);
+            Entry::Occupied(entry) => {
+                let what = format!("the prefix {}", quote(&prefix.value));
+                let problem = declared_twice(&what, ("by ", entry.get()), &found);
+                context.report(
+                    problem
+                        .with_help("give each integration a prefix of its own, or write the whole keys under config"),
+                );
             }
         }
     }
 
-    fn enter_state(&mut self, place: Place, state: &StateDefinition, name: &str, context: &mut Context) {
+    fn enter_state(
+        &mut self,
+        place: Place,
+        state: &StateDefinition,
+        (name, of_integration): (&str, Option<&str>),
+        context: &mut Context,
+    ) {
         let what = format!("state of integration {name}");
         let key = &state.key;
         let (prefix, rest) = key.value.split_once('/').unwrap_or(("", &key.value));
-        if place != Place::Finalizer && prefix.is_empty() {
+        if let Some(of_integration) = of_integration
+            && place != Place::Finalizer
+            && !key.value.contains('/')
+        {
+            // Some controllers write keys without a prefix; beside a prefix of its own the integration means that one.
             let message = format!(
-                "expected the absolute key of {} {place}, found {}",
+                "expected the whole key of {} {place}, found {}",
                 article(place),
                 quote(&key.value)
             );
-            context.report(Problem::error(key.span, message).with_help("write PREFIX/NAME"));
+            let help = format!("write {of_integration}/{}", key.value);
+            context.report(Problem::error(key.span, message).with_help(help));
+        } else if prefix.is_empty() && rest.contains('*') {
+            let message = format!("expected a prefix before a *, found {}", quote(&key.value));
+            let help = "write PREFIX/NAME: keys without a prefix belong to whoever comes first";
+            context.report(Problem::error(key.span, message).with_help(help));
         } else if prefix.contains('*') || rest.matches('*').count() > 1 {
             let message = format!(
                 "expected a state key with at most one *, after the slash, found {}",
@@ -137,36 +153,48 @@ impl Declarations {
 
     fn enter(&mut self, place: Place, key: String, written: &Text, what: String, context: &mut Context) {
         if is_own(&key) {
-            context.report(belongs_to_runstamp(written));
+            context.report(belongs_to_runstamp("a key", written));
         }
-        match self.keys.get(&(place, key.clone())) {
-            Some(first) => {
-                let message = format!(
-                    "{place} {} is declared twice: as {} and as {what}",
-                    quote(&key),
-                    first.what
-                );
-                context.report(
-                    Problem::error(written.span, message)
-                        .with_label("declared again here")
-                        .with_related(first.span, "first declared here")
-                        .with_help("a key has one meaning: remove one of the two"),
-                );
+        let found = Declaration {
+            span: written.span,
+            what,
+        };
+        match self.keys.entry((place, key)) {
+            Entry::Vacant(entry) => {
+                entry.insert(found);
             }
-            None => {
-                let span = written.span;
-                self.keys.insert((place, key), Declaration { span, what });
+            Entry::Occupied(entry) => {
+                let what = format!("{place} {}", quote(&entry.key().1));
+                let problem = declared_twice(&what, ("as ", entry.get()), &found);
+                context.report(problem.with_help("a key has one meaning: remove one of the two"));
             }
         }
     }
 }
 
-fn belongs_to_runstamp(written: &Text) -> Problem {
+/// The problem of two declarations of one thing. It belongs to the one that is read later: built-in documents come first,
+/// and whoever sees the problem can only mend the other.
+fn declared_twice(thing: &str, (preposition, one): (&str, &Declaration), other: &Declaration) -> Problem {
+    let (first, second) = if one.span <= other.span {
+        (one, other)
+    } else {
+        (other, one)
+    };
     let message = format!(
-        "expected a key of an integration, found {}, which Runstamp keeps for itself",
+        "{thing} is declared twice: {preposition}{} and {preposition}{}",
+        first.what, second.what
+    );
+    Problem::error(second.span, message)
+        .with_label("declared again here")
+        .with_related(first.span, "first declared here")
+}
+
+fn belongs_to_runstamp(what: &str, written: &Text) -> Problem {
+    let message = format!(
+        "expected {what} of an integration, found {}, which Runstamp keeps for itself",
         quote(&written.value)
     );
-    Problem::error(written.span, message).with_help("keys under runstamp.dev need no declaration")
+    Problem::error(written.span, message).with_help("what is under runstamp.dev needs no declaration")
 }
 
 fn relative_without_prefix(written: &Text, integration: &str) -> Problem {

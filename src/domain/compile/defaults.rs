@@ -1,6 +1,6 @@
 //! What holds where a document is silent. Compilation and digest both read it, so that writing a default out changes nothing.
 
-use crate::domain::words::{Mode, OnChild, OnConflict, OnMissing, Reaction, ResetRule};
+use crate::domain::words::{ConfigPlace, Mode, OnChild, OnConflict, OnMissing, Reaction, ResetRule};
 
 /// `unknownKeys` of an Integration.
 pub(super) const UNKNOWN_KEYS: Reaction = Reaction::Warn;
@@ -20,3 +20,5 @@ pub(super) const MODE: Mode = Mode::Enforce;
 pub(super) const ON_CONFLICT: OnConflict = OnConflict::Keep;
 /// `onMissing` of a value to inject.
 pub(super) const ON_MISSING: OnMissing = OnMissing::Skip;
+/// `place` of a config key.
+pub(super) const PLACE: ConfigPlace = ConfigPlace::Annotation;

@@ -68,6 +68,12 @@ fn trusted_glob(user: &Text, context: &mut Context) -> Option<Glob> {
 
 fn check_trusted(user: &Text) -> Result<(), Problem> {
     let text = user.value.as_str();
+    if text.is_empty() {
+        return Err(Problem::error(
+            user.span,
+            "expected the name of a user, found an empty text",
+        ));
+    }
     let literal = text.split('*').next().unwrap_or(text);
     if let Some(account) = literal.strip_prefix(SERVICE_ACCOUNT) {
         let is_complete = account
@@ -113,4 +119,58 @@ fn any_namespace(user: &Text, what: &str, help: &str) -> Problem {
     Problem::error(user.span, message)
         .with_label("whoever can create a namespace could match it")
         .with_help(help)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::source::Span;
+
+    #[test]
+    fn nobody_can_become_a_trusted_user_by_creating_a_namespace() {
+        let check = |user: &str, is_trusted: bool| {
+            let user = Text::new(user.to_owned(), Span::default());
+            assert_eq!(check_trusted(&user).is_ok(), is_trusted, "{}", user.value);
+        };
+        for trusted in [
+            "alice",
+            "system:serviceaccount:tekton-pipelines:tekton-pipelines-controller",
+            "system:serviceaccount:tekton-pipelines:*",
+            "system:serviceaccount:tekton-pipelines:tekton-*-controller",
+            "system:node:*",
+            "system:admin",
+            "alice*",
+            "*@example.com",
+            "*/robots",
+            "oidc:*",
+            "Robot-*",
+            "*-ROBOT",
+        ] {
+            check(trusted, true);
+        }
+        for refused in [
+            "",
+            "*",
+            "**",
+            "s*",
+            "system:*",
+            "system:service*",
+            "system:serviceaccount*",
+            "system:serviceaccount:*",
+            "system:serviceaccount:*:controller",
+            "system:serviceaccount:tekton-*:controller",
+            "system:serviceaccount:tekton*",
+            "system:serviceaccount::*",
+            "*:tekton-pipelines:tekton-pipelines-controller",
+            "*-controller",
+            "*.example.com",
+            "*a*",
+            "system:serviceaccount:tekton-pipelines",
+            "system:serviceaccount:",
+            "system:serviceaccount:a:b:c",
+            "system:serviceaccount:a:",
+        ] {
+            check(refused, false);
+        }
+    }
 }

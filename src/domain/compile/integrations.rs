@@ -11,7 +11,7 @@ use crate::domain::definition::{IntegrationDefinition, SchemaDefinition, Text};
 use crate::domain::integration::{ConfigKey, Integration};
 use crate::domain::schema::ValueSchema;
 use crate::domain::source::{Located, Problem};
-use crate::domain::words::RunKind;
+use crate::domain::words::{Place, RunKind};
 
 /// The config key that every prefix knows (community PR #147).
 const VERSION_KEY: &str = "version";
@@ -42,7 +42,7 @@ fn integration(
     let mut config: Vec<ConfigKey> = definition
         .config
         .iter()
-        .map(|(key, schema)| config_key(prefix.as_deref(), key, schema, surroundings, context))
+        .flat_map(|(key, schema)| config_keys(prefix.as_deref(), key, schema, surroundings, context))
         .collect();
     config.extend(prefix.as_deref().and_then(|prefix| version_key(prefix, declarations)));
     let rules = rules::compile(&definition.rules, &name, prefix.as_deref(), &config, context);
@@ -89,24 +89,32 @@ pub(super) fn kinds(written: Option<&[Located<RunKind>]>, name: &Text, context: 
         .collect()
 }
 
-fn config_key(
+/// One key for each place where it stands.
+fn config_keys(
     prefix: Option<&str>,
     key: &Text,
     definition: &SchemaDefinition,
     surroundings: &Surroundings,
     context: &mut Context,
-) -> ConfigKey {
+) -> Vec<ConfigKey> {
+    let place = definition.place.as_ref().map_or(defaults::PLACE, |place| place.value);
+    if let (Some(required), false) = (&definition.required, place.places().contains(&Place::Annotation)) {
+        let problem = Problem::error(required.span, "a label cannot be required: rules speak of annotations");
+        context.report(problem.with_help("remove required"));
+    }
     let schema = schemas::compile(definition, None, &surroundings.settings.urls, context);
     let spelling = |written: &Text| absolute(prefix, &written.value).unwrap_or_else(|| written.value.clone());
-    ConfigKey {
+    let in_place = |place: &Place| ConfigKey {
+        place: *place,
         name: key.value.clone(),
         spellings: std::iter::once(key).chain(&definition.aliases).map(spelling).collect(),
-        schema,
-        required: definition.required.as_ref().is_some_and(|required| required.value),
+        schema: schema.clone(),
+        required: *place == Place::Annotation && definition.required.as_ref().is_some_and(|required| required.value),
         description: text_or_empty(&definition.description),
         example: definition.example.as_ref().map(|example| example.value.clone()),
         source: definition.source.as_ref().map(|source| source.value.clone()),
-    }
+    };
+    place.places().iter().map(in_place).collect()
 }
 
 /// The key that every prefix knows, unless somebody declares it.
@@ -118,6 +126,7 @@ fn version_key(prefix: &str, declarations: &Declarations) -> Option<ConfigKey> {
     Some(ConfigKey {
         name: VERSION_KEY.to_owned(),
         spellings: vec![key],
+        place: Place::Annotation,
         schema: ValueSchema::default(),
         required: false,
         description: "Version of the integration that the Run is written for.".to_owned(),

@@ -4,7 +4,7 @@ use super::context::{Context, alternatives, quote};
 use super::policies::Known;
 use crate::domain::definition::Text;
 use crate::domain::integration::ConfigKey;
-use crate::domain::names::is_qualified_name;
+use crate::domain::names::{QUALIFIED_NAME_SHAPE, is_qualified_name};
 use crate::domain::source::Problem;
 use crate::domain::words::{Place, Reaction};
 
@@ -61,9 +61,7 @@ pub(super) fn check_syntax(place: Place, key: &str, written: &Text) -> Result<()
         written.span,
         format!("expected the key of {} {place}, found {}", article(place), quote(key)),
     );
-    Err(problem.with_help(
-        "a key is PREFIX/NAME: the prefix a DNS name in lower case, the name at most 63 letters, digits, '-', '_' and '.' that begins and ends with a letter or digit",
-    ))
+    Err(problem.with_help(format!("a key is {QUALIFIED_NAME_SHAPE}")))
 }
 
 /// The article of the place's name.
@@ -126,4 +124,44 @@ pub(super) fn warn_if_undeclared(key: &Text, known: &Known<'_>, context: &mut Co
         Reaction::Deny => Problem::error(key.span, message),
     };
     context.report(problem.with_optional_help(help));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::source::Span;
+
+    #[test]
+    fn some_keys_belong_to_others() {
+        let check = |place: Place, key: &str, is_free: bool| {
+            let text = Text::new(key.to_owned(), Span::default());
+            assert_eq!(check_injectable(place, &text).is_ok(), is_free, "{place} {key}");
+        };
+        for (key, as_annotation, as_label) in [
+            ("team", true, true),
+            ("ci.example.com/team", true, true),
+            ("app.kubernetes.io/name", true, true),
+            ("sub.app.kubernetes.io/name", true, true),
+            ("kueue.x-k8s.io/queue-name", true, true),
+            ("x-k8s.io/a", true, true),
+            ("notkubernetes.io/a", true, true),
+            ("myk8s.io/a", true, true),
+            ("mytekton.dev/a", true, true),
+            ("tekton.dev/a", true, false),
+            ("triggers.tekton.dev/a", true, false),
+            ("kubernetes.io/a", false, false),
+            ("pod-security.kubernetes.io/enforce", false, false),
+            ("myapp.kubernetes.io/a", false, false),
+            ("k8s.io/a", false, false),
+            ("node.k8s.io/a", false, false),
+            ("runstamp.dev/injected", false, false),
+            ("a.runstamp.dev/injected", false, false),
+            ("Kubernetes.io/a", false, false),
+            ("", false, false),
+            ("a/b/c", false, false),
+        ] {
+            check(Place::Annotation, key, as_annotation);
+            check(Place::Label, key, as_label);
+        }
+    }
 }

@@ -1,12 +1,14 @@
 //! Compiles the rules of an Integration.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 
 use super::context::{Context, alternatives, quote};
 use super::key_rules::absolute;
 use crate::domain::definition::{RuleDefinition, RuleTerms, Text};
 use crate::domain::integration::{ConfigKey, Rule};
 use crate::domain::source::{Problem, Span};
+use crate::domain::words::Place;
 
 /// Compiles the rules over these config keys; keys are named in any spelling.
 pub(super) fn compile(
@@ -17,7 +19,11 @@ pub(super) fn compile(
     context: &mut Context,
 ) -> Vec<Rule> {
     let mut positions: HashMap<&str, usize> = HashMap::new();
-    for (position, key) in config.iter().enumerate() {
+    let annotations = config
+        .iter()
+        .enumerate()
+        .filter(|(_, key)| key.place == Place::Annotation);
+    for (position, key) in annotations {
         for spelling in &key.spellings {
             positions.entry(spelling).or_insert(position);
         }
@@ -75,19 +81,24 @@ impl Keys<'_> {
         span: Span,
         context: &mut Context,
     ) -> Option<Vec<usize>> {
-        let mut found: Vec<(usize, &Text)> = Vec::with_capacity(keys.len());
+        let mut found: Vec<usize> = Vec::with_capacity(keys.len());
+        let mut seen: HashMap<usize, Span> = HashMap::new();
         let mut is_complete = true;
         for key in keys {
             let Some(position) = self.position(key, context) else {
                 is_complete = false;
                 continue;
             };
-            match found.iter().find(|(other, _)| *other == position) {
-                Some((_, first)) => {
+            match seen.entry(position) {
+                Entry::Occupied(first) => {
                     let message = format!("the key {} stands in {rule} twice", quote(&key.value));
-                    context.report(Problem::error(key.span, message).with_related(first.span, "first listed here"));
+                    let problem = Problem::error(key.span, message);
+                    context.report(problem.with_related(*first.get(), "first listed here"));
                 }
-                None => found.push((position, key)),
+                Entry::Vacant(entry) => {
+                    entry.insert(key.span);
+                    found.push(position);
+                }
             }
         }
         if keys.len() < least {
@@ -101,7 +112,7 @@ impl Keys<'_> {
             context.report(Problem::error(place, message).with_help("add a key, or remove the rule"));
             return None;
         }
-        is_complete.then(|| found.into_iter().map(|(position, _)| position).collect())
+        is_complete.then_some(found)
     }
 
     fn find(&self, key: &Text) -> Option<usize> {

@@ -9,15 +9,12 @@ use super::settings::{Surroundings, is_word, not_a_provider};
 use crate::domain::definition::{FactDefinition, Text, TriggerSourceDefinition, WhenDefinition};
 use crate::domain::git_url::GitUrl;
 use crate::domain::schema::Format;
-use crate::domain::source::{Problem, Span};
+use crate::domain::source::Problem;
 use crate::domain::trigger_source::{FactOrigin, FactSource, TriggerSource, When};
 use crate::domain::words::{FactName, Place};
 
 /// The canonical events.
 pub(super) const EVENTS: [&str; 6] = ["push", "pull_request", "tag", "comment", "schedule", "manual"];
-
-/// The origins that a fact can have, as written.
-const ORIGINS: [&str; 5] = ["annotation", "label", "params", "path", "value"];
 
 /// Compiles every TriggerSource, sorted by precedence, higher first, then by name.
 pub(super) fn compile(
@@ -64,15 +61,8 @@ fn source(definition: &TriggerSourceDefinition, surroundings: &Surroundings, con
     }
 }
 
+/// A condition; readers have refused one without or with several of the fields.
 fn condition(definition: &WhenDefinition, context: &mut Context) -> Option<When> {
-    let written = [&definition.annotation, &definition.label, &definition.path];
-    let count = written.iter().filter(|field| field.is_some()).count();
-    if count != 1 {
-        let message = format!("expected one of annotation, label and path, found {}", how_many(count));
-        let help = "write each condition as an entry of its own; all of them must hold";
-        context.report(Problem::error(definition.span, message).with_help(help));
-        return None;
-    }
     if let Some(key) = &definition.annotation {
         check_key(Place::Annotation, key, context);
         return Some(When::Annotation(key.value.clone()));
@@ -81,19 +71,8 @@ fn condition(definition: &WhenDefinition, context: &mut Context) -> Option<When>
         check_key(Place::Label, key, context);
         return Some(When::Label(key.value.clone()));
     }
-    definition
-        .path
-        .as_ref()
-        .and_then(|path| context.path(path))
-        .map(When::Path)
-}
-
-fn how_many(count: usize) -> String {
-    if count == 0 {
-        "none".to_owned()
-    } else {
-        format!("{count} of them")
-    }
+    let path = definition.path.as_ref()?;
+    context.path(path).map(When::Path)
 }
 
 fn check_key(place: Place, key: &Text, context: &mut Context) {
@@ -136,40 +115,8 @@ fn fact_source(name: &Text, definition: &FactDefinition, context: &mut Context) 
     })
 }
 
+/// The origin of a fact; readers have refused a fact without or with several of them.
 fn origin(name: &Text, definition: &FactDefinition, context: &mut Context) -> Option<FactOrigin> {
-    let written = [
-        definition.annotation.is_some(),
-        definition.label.is_some(),
-        definition.params.is_some(),
-        definition.path.is_some(),
-        definition.value.is_some(),
-    ];
-    let found: Vec<&str> = ORIGINS
-        .iter()
-        .zip(written)
-        .filter(|(_, is_written)| *is_written)
-        .map(|(origin, _)| *origin)
-        .collect();
-    if found.len() != 1 {
-        let found = if found.is_empty() {
-            "none".to_owned()
-        } else {
-            super::context::listed(&found)
-        };
-        let message = format!(
-            "expected exactly one of annotation, label, params, path and value for the fact {}, found {found}",
-            quote(&name.value)
-        );
-        let span = if definition.span == Span::default() {
-            name.span
-        } else {
-            definition.span
-        };
-        context.report(
-            Problem::error(span, message).with_help("a further origin belongs into a TriggerSource of its own"),
-        );
-        return None;
-    }
     if let Some(key) = &definition.annotation {
         check_key(Place::Annotation, key, context);
         return Some(FactOrigin::Annotation(key.value.clone()));
@@ -187,11 +134,8 @@ fn origin(name: &Text, definition: &FactDefinition, context: &mut Context) -> Op
     if let Some(value) = &definition.value {
         return Some(FactOrigin::Literal(value.value.clone()));
     }
-    definition
-        .path
-        .as_ref()
-        .and_then(|path| context.path(path))
-        .map(FactOrigin::Path)
+    let path = definition.path.as_ref()?;
+    context.path(path).map(FactOrigin::Path)
 }
 
 fn check_params(fact: &Text, params: &[Text], context: &mut Context) {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::context::Context;
-use super::integrations::text_or_empty;
+use super::integrations::{kinds, text_or_empty};
 use super::settings::Surroundings;
 use super::{defaults, schemas};
 use crate::domain::definition::{IntegrationDefinition, StateDefinition};
@@ -67,6 +67,7 @@ fn state_key(
             .map(|manager| manager.value.clone())
             .collect(),
         creators,
+        kinds: kinds(definition.kinds.as_deref(), &definition.key, context),
         reset: definition
             .reset
             .as_ref()

@@ -9,8 +9,11 @@ use crate::domain::policy::{Matcher, RunPolicy};
 use crate::domain::source::{Problem, Span};
 use crate::domain::words::{Mode, Place};
 
-/// Most policies that one policy is compared with, and most that one warning names: the rest is counted.
+/// Most policies of one key and namespace that another is compared with: thousands must not cost their square.
 const MOST_COMPARED: usize = 32;
+
+/// Most policies that are named for standing behind one and the same; the rest is counted.
+const MOST_NAMED: usize = 8;
 
 /// Warns about a policy that does nothing.
 pub(super) fn idle(definition: &RunPolicyDefinition, context: &mut Context) {
@@ -82,7 +85,7 @@ fn span_of(trigger: &TriggerMatchDefinition) -> Option<Span> {
 pub(super) fn overlaps(written: &[WrittenPolicy], context: &mut Context) {
     let mut writers: HashMap<(i64, Place, &str), Writers<'_>> = HashMap::new();
     // By the two policies, so that one warning names all the keys that they share.
-    let mut pairs: BTreeMap<(usize, usize), Vec<(Span, Span, &str)>> = BTreeMap::new();
+    let mut pairs: BTreeMap<(usize, usize), Vec<SharedKey<'_>>> = BTreeMap::new();
     // A Shadow policy never wins a key, so it takes none away either.
     for written in written.iter().filter(|written| written.policy.mode == Mode::Enforce) {
         for write in &written.writes {
@@ -90,30 +93,50 @@ pub(super) fn overlaps(written: &[WrittenPolicy], context: &mut Context) {
             let of_key = writers.entry(key).or_default();
             if let Some((first, first_span)) = of_key.first_overlapping(&written.policy) {
                 let shared = pairs.entry((first, written.policy.index)).or_default();
-                shared.push((first_span, write.span, &write.key));
+                shared.push(SharedKey {
+                    key: &write.key,
+                    first: first_span,
+                    second: write.span,
+                });
             }
             of_key.enter(&written.policy, write.span);
         }
     }
-    let mut warned: HashMap<usize, usize> = HashMap::new();
+    let mut behind: BTreeMap<usize, usize> = BTreeMap::new();
     for ((first, second), shared) in pairs {
-        let count = warned.entry(first).or_default();
+        let count = behind.entry(first).or_default();
         *count += 1;
-        let names = written
+        let policies = written.get(first).zip(written.get(second));
+        if let (Some((first, second)), true) = (policies, *count <= MOST_NAMED) {
+            report_overlap(&first.policy, &second.policy, &shared, context);
+        }
+    }
+    for (first, count) in behind {
+        let first = written
             .get(first)
-            .zip(written.get(second))
-            .map(|(first, second)| (&first.policy, &second.policy));
-        if let (Some((first, second)), true) = (names, *count <= MOST_COMPARED) {
-            report_overlap(first, second, &shared, context);
+            .and_then(|first| Some((first, first.writes.first()?)));
+        if let (Some((first, write)), true) = (first, count > MOST_NAMED) {
+            let name = quote(&first.policy.name);
+            let more = count - MOST_NAMED;
+            let message = format!("{more} more policies write keys of policy {name} for the same Runs at its priority");
+            let help = "give the policies for everybody a lower priority than those for somebody";
+            context.report(Problem::warning(write.span, message).with_help(help));
         }
     }
 }
 
-fn report_overlap(first: &RunPolicy, second: &RunPolicy, shared: &[(Span, Span, &str)], context: &mut Context) {
-    let Some((first_span, second_span, _)) = shared.first() else {
+/// A key that two policies write, and where each does.
+struct SharedKey<'p> {
+    key: &'p str,
+    first: Span,
+    second: Span,
+}
+
+fn report_overlap(first: &RunPolicy, second: &RunPolicy, shared: &[SharedKey<'_>], context: &mut Context) {
+    let Some(place) = shared.first() else {
         return;
     };
-    let keys: Vec<&str> = shared.iter().map(|(_, _, key)| *key).collect();
+    let keys: Vec<&str> = shared.iter().map(|shared| shared.key).collect();
     let message = format!(
         "policies {} and {} write {} for the same Runs at priority {}: the name decides, so {} wins",
         quote(&first.name),
@@ -123,8 +146,8 @@ fn report_overlap(first: &RunPolicy, second: &RunPolicy, shared: &[(Span, Span, 
         quote(&first.name)
     );
     context.report(
-        Problem::warning(*second_span, message)
-            .with_related(*first_span, format!("policy {} writes it here", quote(&first.name)))
+        Problem::warning(place.second, message)
+            .with_related(place.first, format!("policy {} writes it here", quote(&first.name)))
             .with_help("give one of them another priority, or make their matches exclude each other"),
     );
 }

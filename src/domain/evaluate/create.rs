@@ -15,12 +15,12 @@ use crate::domain::provenance::{Provenance, Record};
 use crate::domain::reading::Reading;
 use crate::domain::registry::DeclaredKeyRef;
 use crate::domain::request::{Options, Request};
-use crate::domain::reset::reset;
+use crate::domain::reset::{lasting_evidence, reset};
 use crate::domain::run::Run;
 use crate::domain::trace::{Event, Trace};
 use crate::domain::trigger::{Context, context};
 use crate::domain::view::View;
-use crate::domain::words::{Place, Reaction};
+use crate::domain::words::{Place, Reaction, RunKind};
 
 /// The policies that are for a Run, and the trigger context that they read.
 struct Matched<'s> {
@@ -45,7 +45,7 @@ pub(super) fn mutate(
     }
     let provenance = Provenance::read(run.metadata.annotations());
     let mut view = View::new(run);
-    let reset = reset(&mut view, lineage, &request.user, &provenance, set);
+    let reset = reset(&mut view, lineage, request, &provenance, set);
     decision.removed = reset.removed;
     decision.copy_evidence = reset.copy_evidence;
     decision.notices = reset.notices;
@@ -67,7 +67,7 @@ pub(super) fn mutate(
         trace.as_mut(),
     );
     let mut record = Record::default();
-    if copied && matched.reads_trigger && order_matters(&mut reading, &matched, &decision, set) {
+    if copied && matched.reads_trigger && order_matters(&mut reading, &matched, set) {
         record.enter_copy();
     }
     if matched.reads_trigger {
@@ -128,16 +128,10 @@ pub(super) fn validate(
     // Conditions read the Run as it was before any injection, here as in `/mutate`.
     let mut before_injection = View::new(run);
     provenance.recall(&mut before_injection, set);
+    let copied = !lasting_evidence(run, &provenance).is_empty();
     let mut trace = options.explain.then(Trace::default);
     let mut reading = Reading::new(&before_injection, request);
-    let matched = match_policies(
-        &mut reading,
-        provenance.says_copy(),
-        set,
-        namespace_labels,
-        trace.as_mut(),
-        options,
-    );
+    let matched = match_policies(&mut reading, copied, set, namespace_labels, trace.as_mut(), options);
     let bench = Bench {
         set,
         kind: request.kind,
@@ -150,6 +144,9 @@ pub(super) fn validate(
     };
     for (key, value) in stored.values(Place::Annotation).filter(|(key, _)| !is_ours(key)) {
         bench.judge_annotation(key, value, &|| FieldPath::annotation(key), &mut decision.violations);
+    }
+    for (key, value) in stored.values(Place::Label) {
+        bench.judge_label(key, value, &|| FieldPath::label(key), &mut decision.violations);
     }
     judge_nested(&bench, run, &mut decision);
     judge_late_state(request, &stored, set, &mut decision);
@@ -211,12 +208,10 @@ fn match_policies<'s>(
 }
 
 /// Whether a later pass over the same Run would derive other facts, because what told of a copy is gone by then.
-fn order_matters(reading: &mut Reading<'_, '_>, matched: &Matched<'_>, decision: &Decision, set: &PolicySet) -> bool {
-    let stays = |field: &FieldPath| {
-        let removed = decision.removed.iter().any(|removed| removed.field == *field);
-        !removed && field.last_key() != Some(Provenance::KEY)
-    };
-    !decision.copy_evidence.iter().any(stays) && context(reading, false, set, None).facts != matched.context.facts
+fn order_matters(reading: &mut Reading<'_, '_>, matched: &Matched<'_>, set: &PolicySet) -> bool {
+    // The record itself is written anew, so what it said does not last unless it is said again.
+    let lasts = !lasting_evidence(reading.view().run(), &Provenance::default()).is_empty();
+    !lasts && context(reading, false, set, None).facts != matched.context.facts
 }
 
 /// Decides what stands in the end of what was recalled and what is put in, and writes the record of it.
@@ -291,14 +286,24 @@ fn judge_user_values(bench: &Bench<'_>, view: &View<'_>, claims: &Claims<'_>, de
             bench.judge_annotation(key, value, &|| FieldPath::annotation(key), &mut decision.violations);
         }
     }
-    judge_state_values(bench.set, view, &mut decision.violations);
+    for (key, value) in view.values(Place::Label) {
+        if claims.get(Place::Label, key).is_none() {
+            bench.judge_label(key, value, &|| FieldPath::label(key), &mut decision.violations);
+        }
+    }
+    judge_state_values(bench.kind, bench.set, view, &mut decision.violations);
 }
 
 /// A state key that stays, such as a grouping key that a person may set by hand, must have a value that its integration can read.
-fn judge_state_values(set: &PolicySet, view: &View<'_>, found: &mut Vec<crate::domain::decision::Violation>) {
+fn judge_state_values(
+    kind: RunKind,
+    set: &PolicySet,
+    view: &View<'_>,
+    found: &mut Vec<crate::domain::decision::Violation>,
+) {
     for place in [Place::Annotation, Place::Label] {
         for (key, value) in view.values(place) {
-            if let Some(state) = set.registry.state(place, key) {
+            if let Some(state) = set.registry.state_on(kind, place, key) {
                 found.extend(state.judge_value(key, value, &set.settings.urls));
             }
         }
@@ -333,10 +338,10 @@ fn judge_nested(bench: &Bench<'_>, run: &Run<'_>, decision: &mut Decision) {
 
 /// State that is still there when the Run is stored was put there by a later webhook: it is told and counted, never refused.
 fn judge_late_state(request: &Request<'_>, stored: &View<'_>, set: &PolicySet, decision: &mut Decision) {
-    judge_state_values(set, stored, &mut decision.violations);
+    judge_state_values(request.kind, set, stored, &mut decision.violations);
     for place in [Place::Annotation, Place::Label] {
         for (key, value) in stored.values(place) {
-            if let Some(state) = set.registry.state(place, key)
+            if let Some(state) = set.registry.state_on(request.kind, place, key)
                 && state.reset == crate::domain::words::ResetRule::Always
                 && !state.may_be_created_by(&request.user.name, value)
             {

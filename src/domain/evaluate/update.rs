@@ -18,7 +18,7 @@ use crate::domain::request::{Options, Request};
 use crate::domain::run::Run;
 use crate::domain::trigger::{Context, context};
 use crate::domain::view::View;
-use crate::domain::words::{Place, Reaction, StateKeyUpdates};
+use crate::domain::words::{Place, Reaction, RunKind, StateKeyUpdates};
 
 /// A state key that the UPDATE adds, changes or removes.
 struct Change<'r, 's> {
@@ -55,7 +55,7 @@ pub(super) fn mutate(
     let mut view = View::new(run);
     let mut puts = Puts::default();
     let by_controller = is_controller(&request.user, set);
-    for change in state_changes(run, old, set) {
+    for change in state_changes(request.kind, run, old, set) {
         if is_writer(&change, request) {
             continue;
         }
@@ -134,7 +134,18 @@ fn judge(
             |key: &str| annotation(key).is_some_and(|value| provenance.vouches_for(Place::Annotation, key, value, set));
         bench.judge_rules(keys, &annotation, &is_ours, &is_changed, &mut decision.violations);
     }
-    for change in state_changes(run, old, set) {
+    let labels = now
+        .values(Place::Label)
+        .filter(|(key, value)| old.metadata.labels().get(key) != Some(value));
+    let bench = Bench {
+        set,
+        kind: request.kind,
+        policies: &[],
+    };
+    for (key, value) in labels {
+        bench.judge_label(key, value, &|| FieldPath::label(key), &mut decision.violations);
+    }
+    for change in state_changes(request.kind, run, old, set) {
         judge_state(&change, request, set, &mut decision);
     }
     // A controller whose UPDATE is denied loses metadata for good, and Chains and Results would never finish.
@@ -174,7 +185,7 @@ fn constraining_policies<'s>(
 }
 
 /// The state annotations and labels that differ between two versions of a Run, sorted by place and key.
-fn state_changes<'r, 's>(run: &'r Run<'_>, old: &'r Run<'_>, set: &'s PolicySet) -> Vec<Change<'r, 's>> {
+fn state_changes<'r, 's>(kind: RunKind, run: &'r Run<'_>, old: &'r Run<'_>, set: &'s PolicySet) -> Vec<Change<'r, 's>> {
     let mut changes = Vec::new();
     let places = [
         (
@@ -191,7 +202,7 @@ fn state_changes<'r, 's>(run: &'r Run<'_>, old: &'r Run<'_>, set: &'s PolicySet)
             .filter(|(key, _)| now.get(key).is_none())
             .map(|(key, value)| (key, Some(value), None));
         for (key, before, after) in stays.chain(goes).filter(|(_, before, after)| before != after) {
-            if let Some(state) = set.registry.state(place, key) {
+            if let Some(state) = set.registry.state_on(kind, place, key) {
                 changes.push(Change {
                     place,
                     key,

@@ -75,16 +75,16 @@ pub(super) fn canonical(host: String, segments: &[&str]) -> Option<(String, Vec<
         "vs-ssh.visualstudio.com" => "ssh.dev.azure.com",
         other => other,
     };
+    if let Some(organisation) = host.strip_suffix(".visualstudio.com") {
+        return visual_studio(organisation, segments);
+    }
     match (host, segments) {
         ("api.github.com", ["repos", owner, repo, ..]) => repository("github.com", &[owner, repo]),
         ("api.bitbucket.org", ["2.0", "repositories", owner, repo, ..]) => repository("bitbucket.org", &[owner, repo]),
-        ("ssh.dev.azure.com", ["v3", organisation, project, repo]) => {
-            repository("dev.azure.com", &[organisation, project, "_git", repo])
-        }
+        ("ssh.dev.azure.com", ["v3", organisation, project, repo]) => azure(organisation, project, repo),
         ("api.github.com" | "api.bitbucket.org" | "ssh.dev.azure.com", _) => None,
-        ("dev.azure.com", [organisation, "_git", repo]) => {
-            repository("dev.azure.com", &[organisation, repo, "_git", repo])
-        }
+        ("dev.azure.com", [organisation, "_git", repo]) => azure(organisation, repo, repo),
+        ("dev.azure.com", _) => repository(host, segments),
         // GitHub Enterprise Server and Gitea.
         (_, ["api", "v3" | "v1", "repos", owner, repo, ..]) => repository(host, &[owner, repo]),
         // GitLab names a project by its number, which tells nothing, or by its path, encoded as one segment.
@@ -94,10 +94,7 @@ pub(super) fn canonical(host: String, segments: &[&str]) -> Option<(String, Vec<
             let is_path = segments.len() > 1 && segments.first() != Some(&"api");
             is_path.then(|| repository(host, &segments))?
         }
-        (_, segments) => match host.strip_suffix(".visualstudio.com") {
-            Some(organisation) => visual_studio(organisation, segments),
-            None => repository(host, segments),
-        },
+        _ => repository(host, segments),
     }
 }
 
@@ -108,10 +105,14 @@ fn visual_studio(organisation: &str, segments: &[&str]) -> Option<(String, Vec<S
         other => other,
     };
     match segments {
-        [project, "_git" | "_ssh", repo] => repository("dev.azure.com", &[organisation, project, "_git", repo]),
-        ["_git" | "_ssh", repo] => repository("dev.azure.com", &[organisation, repo, "_git", repo]),
+        [project, "_git" | "_ssh", repo] => azure(organisation, project, repo),
+        ["_git" | "_ssh", repo] => azure(organisation, repo, repo),
         _ => None,
     }
+}
+
+fn azure(organisation: &str, project: &str, repo: &str) -> Option<(String, Vec<String>)> {
+    repository("dev.azure.com", &[organisation, project, "_git", repo])
 }
 
 fn repository(host: &str, segments: &[&str]) -> Option<(String, Vec<String>)> {

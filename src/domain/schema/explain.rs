@@ -1,10 +1,11 @@
 //! The words for what is wrong with a value: what was expected, then what was found.
 
-use super::super::cause::CauseKind;
 use super::quote::{character, one_line, quoted};
 use super::shapes::{self, JsonMistake};
 use super::uri::{self, UriMistake};
 use super::{Format, Mistake, ValueSchema};
+use crate::domain::cause::CauseKind;
+use crate::domain::git_url::GitUrl;
 
 /// Most values of an enum that a message lists.
 const MAX_LISTED: usize = 12;
@@ -135,19 +136,21 @@ fn of_format(format: Format, value: &str) -> String {
         {
             format!("expected {expected} of 64 bits, found {found}")
         }
-        Format::GitUrl => match super::super::git_url::GitUrl::parse(value) {
+        Format::GitUrl => match GitUrl::parse(value) {
             Err(reason) if !value.is_empty() => format!("expected {expected}, found {found}, {reason}"),
             _ => format!("expected {expected}, found {found}"),
         },
-        Format::JsonObject => match shapes::json_object(value) {
-            Err(JsonMistake::Syntax { ends_early: true, .. }) if !value.is_empty() => {
-                format!("expected {expected}, found one that ends too early: {found}")
+        Format::JsonObject | Format::JsonArray => {
+            match shapes::json(value, if format == Format::JsonObject { '{' } else { '[' }) {
+                Err(JsonMistake::Syntax { ends_early: true, .. }) if !value.is_empty() => {
+                    format!("expected {expected}, found one that ends too early: {found}")
+                }
+                Err(JsonMistake::Syntax { line, column, .. }) if !value.is_empty() => {
+                    format!("expected {expected}, found no JSON at line {line}, column {column} of {found}")
+                }
+                _ => format!("expected {expected}, found {found}"),
             }
-            Err(JsonMistake::Syntax { line, column, .. }) if !value.is_empty() => {
-                format!("expected {expected}, found no JSON at line {line}, column {column} of {found}")
-            }
-            _ => format!("expected {expected}, found {found}"),
-        },
+        }
         _ => format!("expected {expected}, found {found}"),
     }
 }

@@ -2,8 +2,8 @@
 
 use std::net::Ipv4Addr;
 
-use super::super::suggest::nearest;
 use super::{Format, Mistake, ValueSchema, uri::UriMistake};
+use crate::domain::suggest::nearest;
 
 /// Longest value for which a fix is sought, and longest fix that is suggested, in bytes.
 pub(super) const MAX_BYTES: usize = 256;
@@ -80,7 +80,7 @@ fn of_format(format: Format, value: &str) -> Vec<String> {
                 .to_owned(),
         ],
         Format::SecretRef => vec![value.replacen(':', "/", 1), lower_case_name(value)],
-        Format::GitSha | Format::Uri | Format::JsonObject => Vec::new(),
+        Format::GitSha | Format::Uri | Format::JsonObject | Format::JsonArray => Vec::new(),
     }
 }
 

@@ -2,9 +2,9 @@
 
 use std::fmt;
 
-use super::super::git_url::GitUrl;
 use super::uri::{self, UriTerms};
 use super::{HostRule, UrlRules, shapes};
+use crate::domain::git_url::GitUrl;
 
 /// The shape that a value has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -33,13 +33,15 @@ pub enum Format {
     DnsLabel,
     /// A JSON object.
     JsonObject,
+    /// A JSON array.
+    JsonArray,
     /// A Secret of the Run's namespace: `name`, or `name/key`.
     SecretRef,
 }
 
 impl Format {
     /// All formats, in the order of the documentation.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 14] = [
         Self::Uri,
         Self::GitSha,
         Self::GitRef,
@@ -52,6 +54,7 @@ impl Format {
         Self::Hostname,
         Self::DnsLabel,
         Self::JsonObject,
+        Self::JsonArray,
         Self::SecretRef,
     ];
 
@@ -75,6 +78,7 @@ impl Format {
             Self::Hostname => "hostname",
             Self::DnsLabel => "dns-label",
             Self::JsonObject => "json-object",
+            Self::JsonArray => "json-array",
             Self::SecretRef => "secret-ref",
         }
     }
@@ -94,6 +98,7 @@ impl Format {
             Self::Hostname => "a host name",
             Self::DnsLabel => "at most 63 lower-case letters, digits and inner hyphens",
             Self::JsonObject => "a JSON object",
+            Self::JsonArray => "a JSON array",
             Self::SecretRef => "the name of a Secret, or name/key",
         }
     }
@@ -119,7 +124,8 @@ impl Format {
             Self::EmailList => shapes::email_list(value),
             Self::Hostname => shapes::hostname(value),
             Self::DnsLabel => shapes::dns_label(value),
-            Self::JsonObject => shapes::json_object(value).is_ok(),
+            Self::JsonObject => shapes::json(value, '{').is_ok(),
+            Self::JsonArray => shapes::json(value, '[').is_ok(),
             Self::SecretRef => shapes::secret_ref(value),
         }
     }

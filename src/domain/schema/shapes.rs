@@ -160,16 +160,16 @@ fn is_inner_hyphen(label: &str) -> bool {
 }
 
 /// One JSON object, with white space around it; nothing is built from it, however deep it is.
-pub(super) fn json_object(value: &str) -> Result<(), JsonMistake> {
+pub(super) fn json(value: &str, opening: char) -> Result<(), JsonMistake> {
     serde_json::from_str::<serde::de::IgnoredAny>(value).map_err(|error| JsonMistake::Syntax {
         line: error.line(),
         column: error.column(),
         ends_early: error.is_eof(),
     })?;
-    if value.trim_start().starts_with('{') {
+    if value.trim_start().starts_with(opening) {
         Ok(())
     } else {
-        Err(JsonMistake::NoObject)
+        Err(JsonMistake::OtherShape)
     }
 }
 
@@ -186,5 +186,5 @@ pub(super) enum JsonMistake {
         ends_early: bool,
     },
     /// JSON, but a list, a string, a number or the like.
-    NoObject,
+    OtherShape,
 }

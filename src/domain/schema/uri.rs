@@ -5,11 +5,14 @@
 
 use url::Host;
 
-use super::super::git_url::is_host_name;
 use super::{HostRule, UrlRules, hosts, placeholders};
+use crate::domain::git_url::is_host_name;
 
 /// Longest address that is read, in bytes.
 pub(super) const MAX_BYTES: usize = 8192;
+
+/// Longest host that is read, in bytes as written: a name holds 253 characters, and percent-encoding triples them.
+const MAX_HOST_BYTES: usize = 1024;
 
 /// What a schema asks of an address.
 #[derive(Debug, Clone, Copy)]
@@ -64,7 +67,9 @@ fn judge(value: &str, terms: UriTerms<'_>, urls: &UrlRules) -> Result<(), UriMis
     if value.len() > MAX_BYTES {
         return Err(UriMistake::TooLong);
     }
-    if terms.template && placeholders::first(value).is_some_and(|found| found.start < end_of_authority(value)) {
+    if terms.template
+        && placeholders::first(value).is_some_and(|found| end_of_authority(value).is_some_and(|end| found.start < end))
+    {
         return Err(UriMistake::PlaceholderInHost);
     }
     let address = placeholders::replaced(value);
@@ -115,6 +120,9 @@ fn judge_host(written: &str, rule: HostRule, urls: &UrlRules) -> Result<(), UriM
     if written.is_empty() {
         return Err(UriMistake::NoHost);
     }
+    if written.len() > MAX_HOST_BYTES {
+        return Err(UriMistake::Host(written.to_owned()));
+    }
     let host = Host::parse(written).map_err(|_| UriMistake::Host(written.to_owned()))?;
     let plain = match &host {
         // Without brackets: that is how people write an address into a list.
@@ -154,22 +162,19 @@ fn is_out_of_place(character: char) -> bool {
         || matches!(character, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
 }
 
-/// Where scheme and host are over; everything, where there is no `://`.
-fn end_of_authority(value: &str) -> usize {
-    let Some(colon) = value.find("://") else {
-        return value.len();
-    };
-    let start = colon + "://".len();
-    let length = value.get(start..).and_then(|rest| rest.find(['/', '?', '#']));
-    length.map_or(value.len(), |length| start + length)
+/// Where scheme and host are over.
+fn end_of_authority(value: &str) -> Option<usize> {
+    let start = value.find("://")? + "://".len();
+    let length = value.get(start..)?.find(['/', '?', '#']);
+    Some(length.map_or(value.len(), |length| start + length))
 }
 
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
 
-    use super::super::super::pattern::Glob;
     use super::*;
+    use crate::domain::pattern::Glob;
 
     fn rules(allowed_hosts: &[&str]) -> UrlRules {
         UrlRules {
@@ -344,8 +349,9 @@ mod tests {
 
     #[test]
     fn placeholders_stay_out_of_scheme_and_host() {
+        assert_eq!(found("$(params.url)"), Some(UriMistake::NoScheme));
+        assert_eq!(found("example.com/$(x)"), Some(UriMistake::NoScheme));
         for value in [
-            "$(params.url)",
             "{{ .Scheme }}://example.com/",
             "https://{{ .Host }}/x",
             "https://$(params.host)/",

@@ -80,6 +80,7 @@ impl Canonical for SchemaDefinition {
             hosts,
             template,
             aliases,
+            place,
         } = self;
         hash.all(&[
             description,
@@ -93,6 +94,7 @@ impl Canonical for SchemaDefinition {
         hash.all(&[
             min_length, max_length, minimum, maximum, required, schemes, hosts, template, aliases,
         ]);
+        hash.all(&[&word(place, defaults::PLACE).word()]);
     }
 }
 
@@ -122,12 +124,14 @@ impl Canonical for StateDefinition {
             writers,
             field_managers,
             creators,
+            kinds,
             reset,
             on_child,
             updates,
             schema,
         } = self;
         hash.all(&[key, &Set(writers), &Set(field_managers), creators]);
+        feed_kinds(kinds.as_deref(), hash);
         hash.all(&[&word(reset, defaults::RESET).word()]);
         hash.all(&[&word(on_child, defaults::ON_CHILD).word()]);
         hash.all(&[&updates.as_ref().map(|updates| updates.value.word()), schema]);

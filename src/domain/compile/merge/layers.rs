@@ -1,10 +1,10 @@
 //! How one document lies upon another: scalars replaced, entries of mappings one by one, lists of names added to.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 use super::super::context::{Context, alternatives, quote};
 use crate::domain::definition::{
-    CreatorDefinition, FactDefinition, Header, IntegrationDefinition, Mapping, RunPolicyDefinition, SchemaDefinition,
+    CreatorDefinition, Header, IntegrationDefinition, Mapping, RunPolicyDefinition, SchemaDefinition,
     SettingsDefinition, StateDefinition, Text, TriggerSourceDefinition,
 };
 use crate::domain::source::{Located, Problem};
@@ -66,7 +66,7 @@ impl Layered for TriggerSourceDefinition {
             users: added(builtin.users, self.users),
             // All conditions must hold: to add to them could only ever make a source speak less.
             when: if self.when.is_empty() { builtin.when } else { self.when },
-            facts: layer_mapping(self.facts, builtin.facts, str::to_owned, layer_fact),
+            facts: layer_mapping(self.facts, builtin.facts, str::to_owned, |user, _| user),
         }
     }
 }
@@ -81,24 +81,6 @@ impl Layered for RunPolicyDefinition {
     /// RunPolicies are never built in, so there is nothing that one could lie upon.
     fn onto(self, _: Self) -> Self {
         self
-    }
-}
-
-/// A fact with an origin of its own stands for itself; one without adds to how the built-in one is read.
-fn layer_fact(user: FactDefinition, builtin: FactDefinition) -> FactDefinition {
-    let has_origin = user.annotation.is_some()
-        || user.label.is_some()
-        || user.params.is_some()
-        || user.path.is_some()
-        || user.value.is_some();
-    if has_origin {
-        return user;
-    }
-    FactDefinition {
-        span: user.span,
-        pattern: user.pattern.or(builtin.pattern),
-        map: layer_mapping(user.map, builtin.map, str::to_owned, |user, _| user),
-        ..builtin
     }
 }
 
@@ -127,6 +109,7 @@ fn layer_schema(user: SchemaDefinition, builtin: SchemaDefinition) -> SchemaDefi
         hosts: user.hosts.or(builtin.hosts),
         template: user.template.or(builtin.template),
         aliases: added(builtin.aliases, user.aliases),
+        place: user.place.or(builtin.place),
     }
 }
 
@@ -140,6 +123,7 @@ fn layer_state(user: Vec<StateDefinition>, builtin: Vec<StateDefinition>) -> Vec
             writers: added(builtin.writers, user.writers),
             field_managers: added(builtin.field_managers, user.field_managers),
             creators: added_creators(builtin.creators, user.creators),
+            kinds: user.kinds.or(builtin.kinds),
             reset: user.reset.or(builtin.reset),
             on_child: user.on_child.or(builtin.on_child),
             updates: user.updates.or(builtin.updates),
@@ -216,7 +200,7 @@ fn identity_list(name: &str) -> String {
 
 /// The lists that the user's settings replace; unknown ones are reported.
 fn replaced_lists(user: &SettingsDefinition, builtin: &SettingsDefinition, context: &mut Context) -> HashSet<String> {
-    let mut known: Vec<String> = REPLACEABLE.iter().map(|&name| name.to_owned()).collect();
+    let mut known: BTreeSet<String> = REPLACEABLE.iter().map(|&name| name.to_owned()).collect();
     known.extend(builtin.identities.iter().map(|(name, _)| identity_list(&name.value)));
     context.refuse_repeats("list", &user.replace);
     let mut replaced = HashSet::new();

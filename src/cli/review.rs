@@ -1,0 +1,215 @@
+//! `runstamp review`: what the API server would do with a Run, without one.
+
+mod input;
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use anyhow::{Context, bail};
+use clap::{Args, ValueEnum};
+use serde_json::Value;
+use similar::TextDiff;
+
+use super::Verdict;
+use super::output::{self, OutputFormat};
+use super::policy_args::PolicyArgs;
+use crate::diagnostics::Style;
+use crate::domain::matching::NamespaceLabels;
+use crate::domain::policy_set::PolicySet;
+use crate::domain::request::Options;
+use crate::report::{Outcome, Report, RunName};
+use crate::review::{Webhook, decide_in_namespace};
+use input::Request;
+
+const EXAMPLE: &str = "\
+Examples:
+  runstamp review -f run.yaml --policies policies/
+  kubectl get pipelinerun build-1 -o yaml | runstamp review -f - --explain
+  runstamp review -f run.yaml -o json | jq .causes
+
+Exit code 0: every Run is allowed; 1: a Run is refused; 2: a file or the policies cannot be read.";
+
+/// Put Runs through the policies: what would be changed, refused, warned about
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLE)]
+pub(super) struct ReviewArgs {
+    /// Runs or recorded AdmissionReviews, YAML or JSON, several documents; - for stdin
+    #[arg(short = 'f', long = "filename", value_name = "FILE", required = true)]
+    files: Vec<PathBuf>,
+    #[command(flatten)]
+    policies: PolicyArgs,
+    /// User who sends the Run; the default is nobody in particular, so the Run is a Root
+    #[arg(long, value_name = "NAME", default_value = "system:anonymous")]
+    user: String,
+    /// Group of the user; may be given several times
+    #[arg(long = "group", value_name = "NAME")]
+    groups: Vec<String>,
+    /// What is being done
+    #[arg(long, value_enum, default_value_t = Operation::Create)]
+    operation: Operation,
+    /// The Run as it was before an UPDATE
+    #[arg(long, value_name = "FILE", required_if_eq("operation", "UPDATE"))]
+    old: Option<PathBuf>,
+    /// Namespace, instead of the one that the Run names
+    #[arg(short, long, value_name = "NAME")]
+    namespace: Option<String>,
+    /// Label of the namespace; may be given several times
+    #[arg(long = "namespace-label", value_name = "KEY=VALUE", value_parser = parse_label)]
+    namespace_labels: Vec<(String, String)>,
+    /// Review as a dry run
+    #[arg(long)]
+    dry_run: bool,
+    /// Tell why and why not: every fact, every policy, every key
+    #[arg(long)]
+    explain: bool,
+    /// Form of the output
+    #[arg(short, long, value_enum, default_value_t)]
+    output: OutputFormat,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+#[value(rename_all = "UPPER")]
+enum Operation {
+    Create,
+    Update,
+}
+
+fn parse_label(text: &str) -> Result<(String, String), String> {
+    let (key, value) = text
+        .split_once('=')
+        .ok_or_else(|| format!("expected KEY=VALUE, found \"{text}\""))?;
+    Ok((key.to_owned(), value.to_owned()))
+}
+
+/// Reviews the Runs that the arguments name.
+pub(super) fn run(arguments: &ReviewArgs) -> anyhow::Result<Verdict> {
+    if arguments.operation == Operation::Create && arguments.old.is_some() {
+        bail!("--old is the Run before an UPDATE: give --operation UPDATE with it");
+    }
+    let set = arguments.policies.load()?;
+    let request = Request {
+        user: &arguments.user,
+        groups: &arguments.groups,
+        namespace: arguments.namespace.as_deref(),
+        old: arguments.old.as_deref().map(input::read_old).transpose()?,
+        dry_run: arguments.dry_run,
+    };
+    let labels: BTreeMap<String, String> = arguments.namespace_labels.iter().cloned().collect();
+    let labels = (!labels.is_empty()).then_some(&labels);
+    let mut verdict = Verdict::Fine;
+    for file in &arguments.files {
+        let reviews = input::read_reviews(file, &request)?;
+        if reviews.is_empty() {
+            bail!(
+                "{}: expected a PipelineRun, TaskRun, CustomRun or AdmissionReview, found none",
+                file.display()
+            );
+        }
+        for review in reviews {
+            // The trigger context is part of the answer whether or not anybody asked for the trace.
+            let (report, before) = put_through(&review, &set, labels, arguments.explain)?;
+            if !report.allowed {
+                verdict = Verdict::Bad;
+            }
+            output::print(&match arguments.output {
+                OutputFormat::Json => format!("{}\n", serde_json::to_string(&report)?),
+                OutputFormat::Text => format!(
+                    "{}{}",
+                    diff(&before, &report.object, output::stdout_style())?,
+                    report.text()
+                ),
+            })?;
+        }
+    }
+    if arguments.output == OutputFormat::Text {
+        output::print(&format!("policy set {}\n", set.digest()))?;
+    }
+    Ok(verdict)
+}
+
+/// `/mutate`, and then `/validate` on what it made, as the API server calls them.
+fn put_through(
+    review: &Value,
+    set: &PolicySet,
+    labels: NamespaceLabels<'_>,
+    explain: bool,
+) -> anyhow::Result<(Report, Value)> {
+    let before = review.pointer("/request/object").cloned().unwrap_or_default();
+    let body = serde_json::to_vec(review)?;
+    let options = Options {
+        judge_all_in_mutate: false,
+        explain: true,
+    };
+    let (subject, mut mutated) = decide_in_namespace(Webhook::Mutate, &body, set, labels, options)?;
+    let run = RunName {
+        kind: subject
+            .kind
+            .map_or_else(|| "object".to_owned(), |kind| kind.word().to_owned()),
+        namespace: subject.namespace.into_owned(),
+        name: subject.name.into_owned(),
+    };
+    let mut object = before.clone();
+    let patch: json_patch::Patch = serde_json::from_value(serde_json::to_value(&mutated.patch)?)?;
+    json_patch::patch(&mut object, &patch).context("failed to apply the patch to the Run")?;
+    let mut second = review.clone();
+    if let Some(place) = second.pointer_mut("/request/object") {
+        *place = object.clone();
+    }
+    let second = serde_json::to_vec(&second)?;
+    let options = Options {
+        explain: false,
+        ..options
+    };
+    let validated = match mutated.is_allowed() {
+        true => Some(decide_in_namespace(Webhook::Validate, &second, set, labels, options)?.1),
+        false => None,
+    };
+    let trace = mutated.trace.take();
+    let outcome = Outcome {
+        mutated: &mutated,
+        validated: validated.as_ref(),
+        object,
+    };
+    let mut report = Report::new(run, outcome, set.digest().to_string());
+    if explain {
+        mutated.trace = trace;
+        report = report.with_trace(&mutated);
+    }
+    Ok((report, before))
+}
+
+/// The change to the Run as a unified diff; nothing where nothing changes or the Run is refused.
+/// managedFields are left out, as kubectl does.
+fn diff(before: &Value, after: &Value, style: Style) -> anyhow::Result<String> {
+    if after.is_null() {
+        return Ok(String::new());
+    }
+    let (before, after) = (yaml(before)?, yaml(after)?);
+    let diff = TextDiff::from_lines(&before, &after)
+        .unified_diff()
+        .context_radius(3)
+        .header("sent", "admitted")
+        .to_string();
+    if style == Style::Plain {
+        return Ok(diff);
+    }
+    Ok(diff.lines().map(coloured).collect())
+}
+
+fn coloured(line: &str) -> String {
+    let colour = match line.as_bytes().first() {
+        Some(b'-') => "\u{1b}[31m",
+        Some(b'+') => "\u{1b}[32m",
+        Some(b'@') => "\u{1b}[36m",
+        _ => return format!("{line}\n"),
+    };
+    format!("{colour}{line}\u{1b}[0m\n")
+}
+
+fn yaml(object: &Value) -> anyhow::Result<String> {
+    let mut object = object.clone();
+    if let Some(metadata) = object.pointer_mut("/metadata").and_then(Value::as_object_mut) {
+        metadata.remove("managedFields");
+    }
+    serde_saphyr::to_string(&object).context("failed to write the Run as YAML")
+}

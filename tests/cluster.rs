@@ -1,0 +1,45 @@
+//! Stories on a real API server: what people and controllers do, what they are told, and what is stored.
+//!
+//! kube-apiserver, etcd and kubectl are built with Go, once a machine. These variables say otherwise:
+//! - `RUNSTAMP_CLUSTER=required`: a machine that cannot have them fails the tests instead of skipping them;
+//! - `KUBEBUILDER_ASSETS`: a folder that holds the three, so that nothing is built;
+//! - `RUNSTAMP_CACHE`: where built ones are kept (default: `runstamp` in the user's cache folder);
+//! - `RUNSTAMP_TEKTON_CRDS`: a folder with Tekton's own CRDs, instead of those written for the tests;
+//! - `RUNSTAMP_CORPUS`: a folder of Runs that must pass as they are, besides the examples;
+//! - `RUNSTAMP_BINARY`: the binary to judge, instead of the one just built.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "in tests a panic is the report"
+)]
+
+/// Shared with `examples/local_cluster.rs`.
+#[path = "support"]
+#[allow(dead_code, reason = "the example uses the rest")]
+mod support {
+    pub(crate) mod control_plane;
+    pub(crate) mod manifests;
+    pub(crate) mod runstamp;
+}
+
+mod cluster {
+    pub(crate) mod casts;
+    pub(crate) mod rerun;
+    pub(crate) mod stage;
+
+    mod admission_facts;
+    mod children;
+    mod corpus;
+    mod injection;
+    mod kinds;
+    mod kubectl;
+    mod lifecycle;
+    mod ownership;
+    mod reports;
+    mod serving;
+    mod shipped;
+    mod status;
+    mod supervision;
+}

@@ -1,0 +1,97 @@
+//! A running `runstamp serve`, on free loopback ports.
+
+use std::env;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use super::control_plane::access::plain_get;
+use super::control_plane::{ControlPlane, Supervised};
+
+/// A debug build beside compilers needs longer than the tens of milliseconds of a release build.
+const START: Duration = Duration::from_secs(60);
+
+/// How a server is started.
+pub(crate) struct Options<'a> {
+    /// What its files and its certificate are called.
+    pub(crate) name: &'a str,
+    /// The address of the admission endpoints; port 0 is any free one.
+    pub(crate) listen: &'a str,
+    /// The names that the certificate is for.
+    pub(crate) server_names: &'a [&'a str],
+    /// What `serve` gets besides.
+    pub(crate) arguments: &'a [&'a str],
+}
+
+impl Default for Options<'_> {
+    fn default() -> Self {
+        Self {
+            name: "runstamp",
+            listen: "127.0.0.1:0",
+            server_names: &["127.0.0.1", "localhost"],
+            arguments: &[],
+        }
+    }
+}
+
+/// A server that runs until it is dropped.
+pub(crate) struct RunstampServer {
+    process: Supervised,
+    admission: String,
+    probes: String,
+}
+
+impl RunstampServer {
+    /// Starts `program serve` and waits until it says it is ready.
+    pub(crate) fn start(plane: &ControlPlane, program: &Path, options: &Options<'_>) -> anyhow::Result<Self> {
+        let serving = plane.serving_files(options.name, options.server_names)?;
+        let mut all: Vec<String> = ["serve", "--listen", options.listen, "--listen-plain", "127.0.0.1:0"]
+            .map(str::to_owned)
+            .to_vec();
+        all.extend(["--tls-cert".to_owned(), serving.certificate.display().to_string()]);
+        all.extend(["--tls-key".to_owned(), serving.key.display().to_string()]);
+        all.extend(options.arguments.iter().map(ToString::to_string));
+        let mut process = Supervised::start(options.name, program, &all, plane.folder(), None)?;
+        let out = process.stdout_file();
+        let (admission, probes) = process.wait_for("serving", START, || {
+            let text = std::fs::read_to_string(&out).ok()?;
+            let line = |start: &str| {
+                text.split_inclusive('\n')
+                    .find_map(|line| whole_line(line)?.strip_prefix(start))
+            };
+            Some((line("serving ")?.to_owned(), line("probes ")?.to_owned()))
+        })?;
+        let ready = format!("{probes}/readyz");
+        process.wait_for("ready", START, || (plain_get(&ready)? == 200).then_some(()))?;
+        Ok(Self {
+            process,
+            admission,
+            probes,
+        })
+    }
+
+    /// `https://127.0.0.1:PORT` of the admission endpoints.
+    pub(crate) fn url(&self) -> &str {
+        &self.admission
+    }
+
+    /// `http://127.0.0.1:PORT` of the probes and metrics.
+    pub(crate) fn probes(&self) -> &str {
+        &self.probes
+    }
+
+    /// Ends it as Kubernetes does, with SIGTERM; true if it ended well.
+    pub(crate) fn terminate(mut self, deadline: Duration) -> anyhow::Result<bool> {
+        self.process.terminate(deadline)
+    }
+}
+
+/// A line whose end has been written: the file may be read in the middle of one.
+fn whole_line(line: &str) -> Option<&str> {
+    line.strip_suffix('\n')
+}
+
+/// The binary to judge: `RUNSTAMP_BINARY` where it is set, so that the stories can be told of an installed one.
+pub(crate) fn binary(built: &Path) -> PathBuf {
+    let named = env::var_os("RUNSTAMP_BINARY").filter(|path| !path.is_empty());
+    named.map_or_else(|| built.to_owned(), PathBuf::from)
+}
