@@ -107,8 +107,7 @@ impl From<LogFormatArg> for LogFormat {
 
 /// Serves until a signal comes.
 pub(super) fn run(arguments: &ServeArgs) -> anyhow::Result<Verdict> {
-    start_logging(arguments.log_format.into(), &arguments.log_level)
-        .map_err(|reason| anyhow!("--log-level: {reason}"))?;
+    start_logging(arguments.log_format.into(), &arguments.log_level).context("--log-level")?;
     log_panics();
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()

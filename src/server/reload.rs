@@ -117,8 +117,7 @@ pub async fn follow_certificate(
                 }
             }
             Err(error) => {
-                let error = anyhow::Error::new(error);
-                let reason = format!("{error:#}");
+                let reason = with_sources(&error);
                 // The poll meets the same broken files every minute.
                 if last_error.as_ref() != Some(&reason) {
                     metrics.count_certificate_load_failure();
@@ -142,7 +141,7 @@ pub async fn follow_client_authorities(gate: Arc<ClientGate>, file: PathBuf, met
         match gate.reload(&file) {
             Ok(()) => last_error = None,
             Err(error) => {
-                let reason = format!("{:#}", anyhow::Error::new(error));
+                let reason = with_sources(&error);
                 if last_error.as_ref() != Some(&reason) {
                     metrics.count_certificate_load_failure();
                     tracing::error!(
@@ -155,6 +154,17 @@ pub async fn follow_client_authorities(gate: Arc<ClientGate>, file: PathBuf, met
         }
         changes.next().await;
     }
+}
+
+/// An error and everything that it came from, on one line.
+fn with_sources(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(error) = source {
+        text.push_str(&format!(": {error}"));
+        source = error.source();
+    }
+    text
 }
 
 /// Says so when a certificate is of no use any more; clients would only say that the call failed.
