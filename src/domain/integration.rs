@@ -3,11 +3,11 @@
 use std::sync::Arc;
 
 use super::cause::{Cause, CauseKind};
-use super::decision::{Author, Violation};
 use super::field_path::FieldPath;
 use super::identity::Identities;
 use super::pattern::{Glob, Pattern};
 use super::schema::{self, UrlRules, ValueSchema};
+use super::violation::{Author, Violation};
 use super::words::{OnChild, Place, Reaction, ResetRule, RunKind, StateKeyUpdates};
 
 /// One integration, compiled.

@@ -10,6 +10,7 @@ use serde::Serialize;
 use super::{Stance, Subject, Webhook};
 use crate::domain::decision::{Decision, Verdict, Violation};
 use crate::domain::policy_set::PolicySet;
+use crate::domain::schema::one_line;
 use crate::domain::words::Reaction;
 
 /// Longest warning, in characters; longer ones may be cut by clients (`k8s.io/api/admission/v1`, `AdmissionResponse.warnings`).
@@ -159,7 +160,8 @@ fn refusal<'a>(subject: &'a Subject<'_>, decision: &Decision) -> Status<'a> {
             message: format!("{} more mistakes are not shown (runstamp)", count - causes.len()),
         });
     }
-    let mut message = format!("runstamp refused {kind} \"{}\"", subject.name);
+    // Nobody has checked the name yet: mutating webhooks are called before the API server's own validation.
+    let mut message = format!("runstamp refused {kind} \"{}\"", one_line(&subject.name));
     match causes.as_slice() {
         [only] => {
             let _ = write!(message, ": {}: {}", only.field, only.message);
