@@ -199,6 +199,7 @@ pub(super) fn alternatives<'a>(wanted: &str, known: impl Iterator<Item = &'a str
     }
     let mut words: Vec<&str> = known.take(SHORT + 1).collect();
     words.sort_unstable();
+    words.dedup();
     match words.len() {
         0 => None,
         count if count > SHORT => None,

@@ -5,13 +5,13 @@ use std::collections::HashMap;
 use super::context::{Context, listed, quote};
 use super::integrations::kinds;
 use super::policies::Known;
-use super::sources::{EVENTS, not_an_event};
+use super::sources::not_an_event;
 use crate::domain::definition::{MatchDefinition, Text, TriggerMatchDefinition, WhereDefinition};
 use crate::domain::identity::Identities;
 use crate::domain::pattern::Glob;
 use crate::domain::policy::{Condition, Matcher, Test, TriggerMatch};
 use crate::domain::source::{Problem, Span};
-use crate::domain::words::Operator;
+use crate::domain::words::{EVENTS, Operator};
 
 /// Most excluded wildcards that listed namespaces are compared with.
 const MOST_WILDCARDS: usize = 64;

@@ -123,13 +123,19 @@ impl Keys<'_> {
     fn position(&self, key: &Text, context: &mut Context) -> Option<usize> {
         let position = self.find(key);
         if position.is_none() {
-            let message = format!(
-                "integration {} has no config key {}",
-                quote(self.integration),
-                quote(&key.value)
-            );
-            let names = self.config.iter().map(|config| config.name.as_str());
-            context.report(Problem::error(key.span, message).with_optional_help(alternatives(&key.value, names)));
+            let integration = quote(self.integration);
+            let spelling = absolute(self.prefix, &key.value).unwrap_or_default();
+            let is_label = self.config.iter().any(|config| config.spellings.contains(&spelling));
+            let (message, help) = if is_label {
+                let message = format!("rules speak of annotations, and {} is a label", quote(&key.value));
+                (message, Some("remove it from the rule".to_owned()))
+            } else {
+                let annotations = self.config.iter().filter(|config| config.place == Place::Annotation);
+                let names = annotations.map(|config| config.name.as_str());
+                let message = format!("integration {integration} has no config key {}", quote(&key.value));
+                (message, alternatives(&key.value, names))
+            };
+            context.report(Problem::error(key.span, message).with_optional_help(help));
         }
         position
     }

@@ -11,10 +11,7 @@ use crate::domain::git_url::GitUrl;
 use crate::domain::schema::Format;
 use crate::domain::source::Problem;
 use crate::domain::trigger_source::{FactOrigin, FactSource, TriggerSource, When};
-use crate::domain::words::{FactName, Place};
-
-/// The canonical events.
-pub(super) const EVENTS: [&str; 6] = ["push", "pull_request", "tag", "comment", "schedule", "manual"];
+use crate::domain::words::{EVENTS, FactName, Place};
 
 /// Compiles every TriggerSource, sorted by precedence, higher first, then by name.
 pub(super) fn compile(
