@@ -40,7 +40,10 @@ fn mistakes_go_to_stdout_and_are_counted() {
     assert_eq!(stdout.lines().last(), Some("12 errors, 1 warning in 4 files"));
     let snippets = std::fs::read_to_string("tests/policy_files/ten_mistakes.txt").unwrap();
     for snippet in snippets.split("\n\n") {
-        assert!(stdout.contains(snippet.trim_end()), "{snippet}\n\nis not in\n\n{stdout}");
+        assert!(
+            stdout.contains(snippet.trim_end()),
+            "{snippet}\n\nis not in\n\n{stdout}"
+        );
     }
 }
 
