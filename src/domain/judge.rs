@@ -40,7 +40,19 @@ impl<'s> Bench<'s> {
 
     /// Judges one annotation: its value if it is declared, its very key if it is not. `field` is where it stands.
     pub fn judge_annotation(&self, key: &str, value: &str, field: &dyn Fn() -> FieldPath, found: &mut Vec<Violation>) {
-        match self.set.registry.annotation(key) {
+        self.judge_declared(self.set.registry.annotation(key), key, value, field, found);
+    }
+
+    /// The same for a key that has been looked up.
+    pub fn judge_declared(
+        &self,
+        declared: Option<DeclaredKeyRef<'_>>,
+        key: &str,
+        value: &str,
+        field: &dyn Fn() -> FieldPath,
+        found: &mut Vec<Violation>,
+    ) {
+        match declared {
             Some(DeclaredKeyRef::State(_)) => {}
             None => keys::judge_undeclared(self, key, field, found),
             Some(DeclaredKeyRef::Config { integration, key, .. }) => {

@@ -51,7 +51,7 @@ pub(super) fn mutate(
     decision.notices = reset.notices;
     if lineage == Lineage::Child {
         judge_child(request, &view, set, &mut decision);
-        decision.patch = patch::build(&view, &Puts::default());
+        decision.patch = patch::build(&view, Puts::default());
         return decision;
     }
     let recalled = provenance.recall(&mut view, set);
@@ -100,7 +100,7 @@ pub(super) fn mutate(
         bench.judge_rules(keys, &value_of, &is_ours, &|_| true, &mut decision.violations);
         judge_requirements(&bench, &value_of, &mut decision.violations);
     }
-    decision.patch = patch::build(&view, &puts);
+    decision.patch = patch::build(&view, puts);
     report_facts(&matched.context, options, &mut decision);
     decision.trace = trace;
     conclude(decision)
@@ -286,21 +286,28 @@ fn settle(
 
 /// Judges the values that the user wrote and that stay.
 fn judge_user_values(bench: &Bench<'_>, view: &View<'_>, claims: &Claims<'_>, decision: &mut Decision) {
+    let found = &mut decision.violations;
     for (key, value) in view.values(Place::Annotation) {
-        if claims.get(Place::Annotation, key).is_none() {
-            bench.judge_annotation(key, value, &|| FieldPath::annotation(key), &mut decision.violations);
+        let declared = bench.set.registry.annotation(key);
+        if let Some(DeclaredKeyRef::State(state)) = declared {
+            found.extend(state.judge_value(key, value, &bench.set.settings.urls));
+        } else if claims.get(Place::Annotation, key).is_none() {
+            bench.judge_declared(declared, key, value, &|| FieldPath::annotation(key), found);
         }
     }
-    judge_state_values(bench.set, view, &mut decision.violations);
+    judge_state_values(bench.set, view, Place::Label, found);
 }
 
 /// A state key that stays, such as a grouping key that a person may set by hand, must have a value that its integration can read.
-fn judge_state_values(set: &PolicySet, view: &View<'_>, found: &mut Vec<crate::domain::decision::Violation>) {
-    for place in [Place::Annotation, Place::Label] {
-        for (key, value) in view.values(place) {
-            if let Some(state) = set.registry.state(place, key) {
-                found.extend(state.judge_value(key, value, &set.settings.urls));
-            }
+fn judge_state_values(
+    set: &PolicySet,
+    view: &View<'_>,
+    place: Place,
+    found: &mut Vec<crate::domain::decision::Violation>,
+) {
+    for (key, value) in view.values(place) {
+        if let Some(state) = set.registry.state(place, key) {
+            found.extend(state.judge_value(key, value, &set.settings.urls));
         }
     }
 }
@@ -333,8 +340,8 @@ fn judge_nested(bench: &Bench<'_>, run: &Run<'_>, decision: &mut Decision) {
 
 /// State that is still there when the Run is stored was put there by a later webhook: it is told and counted, never refused.
 fn judge_late_state(request: &Request<'_>, stored: &View<'_>, set: &PolicySet, decision: &mut Decision) {
-    judge_state_values(set, stored, &mut decision.violations);
     for place in [Place::Annotation, Place::Label] {
+        judge_state_values(set, stored, place, &mut decision.violations);
         for (key, value) in stored.values(place) {
             if let Some(state) = set.registry.state(place, key)
                 && state.reset == crate::domain::words::ResetRule::Always
@@ -375,7 +382,7 @@ fn report_facts(context: &Context, options: Options, decision: &mut Decision) {
                 fact,
                 value: found.value.clone(),
                 source: Arc::clone(&found.source),
-                from: found.from.clone(),
+                from: found.from.to_string(),
                 trusted: found.trusted,
             })
             .collect();

@@ -68,7 +68,7 @@ pub(super) fn mutate(
             undo(&change, &mut view, &mut puts, &mut decision);
         }
     }
-    decision.patch = patch::build(&view, &puts);
+    decision.patch = patch::build(&view, puts);
     conclude(decision)
 }
 
