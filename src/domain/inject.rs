@@ -3,7 +3,7 @@
 mod block;
 mod render;
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::cause::{Cause, CauseKind};
@@ -37,8 +37,8 @@ pub struct Claim<'s> {
 /// What is put in, by key.
 #[derive(Debug, Default)]
 pub struct Claims<'s> {
-    annotations: HashMap<String, Claim<'s>>,
-    labels: HashMap<String, Claim<'s>>,
+    annotations: BTreeMap<String, Claim<'s>>,
+    labels: BTreeMap<String, Claim<'s>>,
 }
 
 impl<'s> Claims<'s> {
@@ -52,15 +52,13 @@ impl<'s> Claims<'s> {
     }
 
     /// Everything that is put in at a place, sorted by key.
-    pub fn sorted(&self, place: Place) -> Vec<(&str, &Claim<'s>)> {
+    pub fn sorted(&self, place: Place) -> impl Iterator<Item = (&str, &Claim<'s>)> {
         let claims = match place {
-            Place::Annotation => &self.annotations,
-            Place::Label => &self.labels,
-            Place::Finalizer => return Vec::new(),
+            Place::Annotation => Some(&self.annotations),
+            Place::Label => Some(&self.labels),
+            Place::Finalizer => None,
         };
-        let mut sorted: Vec<_> = claims.iter().map(|(key, claim)| (key.as_str(), claim)).collect();
-        sorted.sort_by_key(|(key, _)| *key);
-        sorted
+        claims.into_iter().flatten().map(|(key, claim)| (key.as_str(), claim))
     }
 
     /// Whether nothing is put in.
@@ -160,7 +158,8 @@ impl<'s> Injector<'_, '_, 's, '_> {
         reading: &mut Reading<'_, '_>,
     ) {
         let present = self.view.value(injection.place, &injection.key);
-        match self.standing(policy, injection, present, &[&injection.key], None, renderer, reading) {
+        let spellings = std::slice::from_ref(&injection.key);
+        match self.standing(policy, injection, present, spellings, None, renderer, reading) {
             Standing::Satisfied => self.shadow(policy, injection.place, &injection.key, "Equal"),
             Standing::Blocked(reason) => self.skip(policy, injection.place, &injection.key, reason),
             Standing::Free(value, overwritten) => {
@@ -176,7 +175,7 @@ impl<'s> Injector<'_, '_, 's, '_> {
         policy: &'s RunPolicy,
         injection: &'s Injection,
         present: Option<&str>,
-        spellings: &[&str],
+        spellings: &[String],
         declared: Option<(&Integration, usize)>,
         renderer: &mut Renderer<'s, '_>,
         reading: &mut Reading<'_, '_>,

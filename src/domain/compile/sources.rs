@@ -116,16 +116,16 @@ fn fact_source(name: &Text, definition: &FactDefinition, context: &mut Context) 
 fn origin(name: &Text, definition: &FactDefinition, context: &mut Context) -> Option<FactOrigin> {
     if let Some(key) = &definition.annotation {
         check_key(Place::Annotation, key, context);
-        return Some(FactOrigin::Annotation(key.value.clone()));
+        return Some(FactOrigin::Annotation(key.value.as_str().into()));
     }
     if let Some(key) = &definition.label {
         check_key(Place::Label, key, context);
-        return Some(FactOrigin::Label(key.value.clone()));
+        return Some(FactOrigin::Label(key.value.as_str().into()));
     }
     if let Some(params) = &definition.params {
         check_params(name, params, context);
         return Some(FactOrigin::Params(
-            params.iter().map(|param| param.value.clone()).collect(),
+            params.iter().map(|param| param.value.as_str().into()).collect(),
         ));
     }
     if let Some(value) = &definition.value {

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::standing::{judge_child, judge_late_state, judge_nested, judge_user_values};
+use super::standing::{judge_child, judge_late_state, judge_nested, judge_user_values, judge_values};
 use crate::domain::decision::{Decision, FactReport, Injected, Lineage, Removed, Verdict};
 use crate::domain::field_path::FieldPath;
 use crate::domain::inject::{Claims, inject};
@@ -51,7 +51,7 @@ pub(super) fn mutate(
     decision.notices = reset.notices;
     if lineage == Lineage::Child {
         judge_child(request, &view, set, &mut decision);
-        decision.patch = patch::build(&view, &Puts::default());
+        decision.patch = patch::build(&view, Puts::default());
         return decision;
     }
     let recalled = provenance.recall(&mut view, set);
@@ -100,7 +100,7 @@ pub(super) fn mutate(
         bench.judge_rules(keys, &value_of, &is_ours, &|_| true, &mut decision.violations);
         judge_requirements(&bench, &value_of, &mut decision.violations);
     }
-    decision.patch = patch::build(&view, &puts);
+    decision.patch = patch::build(&view, puts);
     report_facts(&matched.context, options, &mut decision);
     decision.trace = trace;
     conclude(decision)
@@ -137,21 +137,13 @@ pub(super) fn validate(
         kind: request.kind,
         policies: &matched.policies,
     };
-    let is_ours = |key: &str| {
-        stored
-            .annotation(key)
-            .is_some_and(|value| provenance.vouches_for(Place::Annotation, key, value, set))
-    };
-    for (key, value) in stored.values(Place::Annotation).filter(|(key, _)| !is_ours(key)) {
-        bench.judge_annotation(key, value, &|| FieldPath::annotation(key), &mut decision.violations);
-    }
-    for (key, value) in stored.values(Place::Label) {
-        bench.judge_label(key, value, &|| FieldPath::label(key), &mut decision.violations);
-    }
+    let vouched = |place: Place, key: &str, value: &str| provenance.vouches_for(place, key, value, set);
+    judge_values(&bench, &stored, &vouched, &mut decision.violations);
     judge_nested(&bench, run, &mut decision);
     judge_late_state(request, &stored, set, &mut decision);
     let value_of = |key: &str| stored.annotation(key);
     let keys = stored.values(Place::Annotation).map(|(key, _)| key);
+    let is_ours = |key: &str| value_of(key).is_some_and(|value| vouched(Place::Annotation, key, value));
     bench.judge_rules(keys, &value_of, &is_ours, &|_| true, &mut decision.violations);
     judge_requirements(&bench, &value_of, &mut decision.violations);
     report_facts(&matched.context, options, &mut decision);
@@ -288,7 +280,7 @@ fn report_facts(context: &Context, options: Options, decision: &mut Decision) {
                 fact,
                 value: found.value.clone(),
                 source: Arc::clone(&found.source),
-                from: found.from.clone(),
+                from: found.from.to_string(),
                 trusted: found.trusted,
             })
             .collect();

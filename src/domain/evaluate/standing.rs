@@ -3,8 +3,10 @@
 use crate::domain::decision::{Decision, Violation};
 use crate::domain::field_path::FieldPath;
 use crate::domain::inject::Claims;
+use crate::domain::integration::field_of;
 use crate::domain::judge::Bench;
 use crate::domain::policy_set::PolicySet;
+use crate::domain::registry::DeclaredKeyRef;
 use crate::domain::request::Request;
 use crate::domain::run::Run;
 use crate::domain::view::View;
@@ -12,25 +14,32 @@ use crate::domain::words::{Place, Reaction, ResetRule, RunKind};
 
 /// Judges the values that the user wrote and that stay.
 pub(super) fn judge_user_values(bench: &Bench<'_>, view: &View<'_>, claims: &Claims<'_>, decision: &mut Decision) {
-    for (key, value) in view.values(Place::Annotation) {
-        if claims.get(Place::Annotation, key).is_none() {
-            bench.judge_annotation(key, value, &|| FieldPath::annotation(key), &mut decision.violations);
-        }
-    }
-    for (key, value) in view.values(Place::Label) {
-        if claims.get(Place::Label, key).is_none() {
-            bench.judge_label(key, value, &|| FieldPath::label(key), &mut decision.violations);
-        }
-    }
-    judge_state_values(bench.kind, bench.set, view, &mut decision.violations);
+    judge_values(
+        bench,
+        view,
+        &|place, key, _| claims.get(place, key).is_some(),
+        &mut decision.violations,
+    );
 }
 
+/// Judges every annotation and label, but for those that Runstamp put in itself.
+///
 /// A state key that stays, such as a grouping key that a person may set by hand, must have a value that its integration can read.
-fn judge_state_values(kind: RunKind, set: &PolicySet, view: &View<'_>, found: &mut Vec<Violation>) {
+pub(super) fn judge_values(
+    bench: &Bench<'_>,
+    view: &View<'_>,
+    is_ours: &dyn Fn(Place, &str, &str) -> bool,
+    found: &mut Vec<Violation>,
+) {
     for place in [Place::Annotation, Place::Label] {
         for (key, value) in view.values(place) {
-            if let Some(state) = set.registry.state_on(kind, place, key) {
-                found.extend(state.judge_value(key, value, &set.settings.urls));
+            let declared = bench.set.registry.declared(place, key);
+            if let Some(DeclaredKeyRef::State(state)) = declared {
+                if state.kinds.contains(&bench.kind) {
+                    found.extend(state.judge_value(key, value, &bench.set.settings.urls));
+                }
+            } else if !is_ours(place, key, value) {
+                bench.judge_declared(place, declared, key, value, &|| field_of(place, key), found);
             }
         }
     }
@@ -38,10 +47,15 @@ fn judge_state_values(kind: RunKind, set: &PolicySet, view: &View<'_>, found: &m
 
 /// Judges metadata inside `spec` that will reach children, which are never denied themselves.
 pub(super) fn judge_nested(bench: &Bench<'_>, run: &Run<'_>, decision: &mut Decision) {
+    // It will stand on TaskRuns, whatever the Run is that carries it.
+    let of_task_runs = Bench {
+        kind: RunKind::TaskRun,
+        ..*bench
+    };
     for nested in &run.spec.nested {
         for (key, value) in nested.annotations.iter() {
             let field = || nested.field().field("annotations").key(key);
-            bench.judge_annotation(key, value, &field, &mut decision.violations);
+            of_task_runs.judge(Place::Annotation, key, value, &field, &mut decision.violations);
             notice_state(bench, Place::Annotation, key, &field, decision);
         }
         for (key, _) in nested.labels.iter() {
@@ -66,7 +80,6 @@ fn notice_state(bench: &Bench<'_>, place: Place, key: &str, field: &dyn Fn() -> 
 
 /// State that is still there when the Run is stored was put there by a later webhook: it is told and counted, never refused.
 pub(super) fn judge_late_state(request: &Request<'_>, stored: &View<'_>, set: &PolicySet, decision: &mut Decision) {
-    judge_state_values(request.kind, set, stored, &mut decision.violations);
     for place in [Place::Annotation, Place::Label] {
         for (key, value) in stored.values(place) {
             if let Some(state) = set.registry.state_on(request.kind, place, key)
@@ -91,7 +104,13 @@ pub(super) fn judge_child(request: &Request<'_>, view: &View<'_>, set: &PolicySe
         policies: &[],
     };
     for (key, value) in view.values(Place::Annotation) {
-        bench.judge_annotation(key, value, &|| FieldPath::annotation(key), &mut decision.violations);
+        bench.judge(
+            Place::Annotation,
+            key,
+            value,
+            &|| FieldPath::annotation(key),
+            &mut decision.violations,
+        );
     }
     for violation in &mut decision.violations {
         violation.reaction = Reaction::Audit;

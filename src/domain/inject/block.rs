@@ -33,13 +33,15 @@ impl<'s> Injector<'_, '_, 's, '_> {
             let Some(config) = integration.config.get(*key) else {
                 continue;
             };
-            let spellings: Vec<&str> = config.spellings.iter().map(String::as_str).collect();
-            let present = spellings.iter().find_map(|spelling| self.view.annotation(spelling));
+            let present = config
+                .spellings
+                .iter()
+                .find_map(|spelling| self.view.annotation(spelling));
             match self.standing(
                 policy,
                 injection,
                 present,
-                &spellings,
+                &config.spellings,
                 Some((integration, *key)),
                 renderer,
                 reading,
