@@ -2,6 +2,7 @@
 
 mod block;
 mod render;
+mod room;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -18,6 +19,7 @@ use super::trigger::Facts;
 use super::view::View;
 use super::words::{Mode, OnConflict, OnMissing, Place, Reaction};
 use render::{Rendered, Renderer};
+use room::{added_bytes, bytes_before};
 
 /// Kubernetes' limit for the keys and values of all annotations together
 /// (`k8s.io/apimachinery/pkg/api/validation`, `TotalAnnotationSizeLimitB`).
@@ -119,10 +121,7 @@ pub fn inject<'s>(
         view,
         set,
         constraints,
-        annotations_bytes: view
-            .values(Place::Annotation)
-            .map(|(key, value)| key.len() + value.len())
-            .sum(),
+        annotations_bytes: bytes_before(view),
         outcome: Injections::default(),
         trace,
     };
@@ -142,7 +141,7 @@ struct Injector<'v, 'r, 's, 't> {
     view: &'v View<'r>,
     set: &'s PolicySet,
     constraints: Vec<(&'s RunPolicy, &'s Constraint)>,
-    /// Keys and values of all annotations that there will be.
+    /// Keys and values of all annotations that there will be, the record among them.
     annotations_bytes: usize,
     outcome: Injections<'s>,
     trace: Option<&'t mut Trace>,
@@ -163,7 +162,11 @@ impl<'s> Injector<'_, '_, 's, '_> {
             Standing::Satisfied => self.shadow(policy, injection.place, &injection.key, "Equal"),
             Standing::Blocked(reason) => self.skip(policy, injection.place, &injection.key, reason),
             Standing::Free(value, overwritten) => {
-                self.put(policy, injection.place, &injection.key, value, overwritten);
+                let (place, key) = (injection.place, &injection.key);
+                match self.has_room(added_bytes(place, key, &value, &policy.name, overwritten.as_deref())) {
+                    Ok(()) => self.put(policy, place, key, value, overwritten),
+                    Err(reason) => self.skip(policy, place, key, reason),
+                }
             }
         }
     }
@@ -285,8 +288,12 @@ impl<'s> Injector<'_, '_, 's, '_> {
         if injection.place == Place::Label && !super::names::is_label_value(value) {
             return Err(format!("{} is not a label value", quoted(value)));
         }
-        let size = self.annotations_bytes + injection.key.len() + value.len();
-        if injection.place == Place::Annotation && size > MAX_ANNOTATIONS_BYTES {
+        Ok(())
+    }
+
+    /// Whether the annotations have room for so much more.
+    fn has_room(&self, added: usize) -> Result<(), String> {
+        if self.annotations_bytes + added > MAX_ANNOTATIONS_BYTES {
             return Err(format!(
                 "the annotations would be larger than {MAX_ANNOTATIONS_BYTES} bytes together"
             ));
@@ -300,11 +307,7 @@ impl<'s> Injector<'_, '_, 's, '_> {
             self.shadow(policy, place, key, outcome);
             return;
         }
-        if place == Place::Annotation {
-            // The record of provenance grows with every key: its policy, a hash and the punctuation around them.
-            let recorded = key.len() + policy.name.len() + overwritten.as_ref().map_or(0, String::len) + 20;
-            self.annotations_bytes += key.len() + value.len() + recorded;
-        }
+        self.annotations_bytes += added_bytes(place, key, &value, &policy.name, overwritten.as_deref());
         if let Some(trace) = self.trace.as_deref_mut() {
             trace.events.push(Event::KeyInjected {
                 policy: Arc::clone(&policy.name),
