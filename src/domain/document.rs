@@ -84,6 +84,22 @@ impl<'j> Document<'j> {
         parent.remove_child(last)
     }
 
+    /// Takes out a list or map that holds nothing.
+    pub fn remove_if_empty(&mut self, path: &FieldPath) {
+        let mut node = self.root.as_mut().ok();
+        for segment in path.segments() {
+            node = node.and_then(|node| node.child_mut(segment));
+        }
+        let is_empty = match node {
+            Some(Node::List(elements)) => elements.is_empty(),
+            Some(Node::Object(members)) => members.is_empty(),
+            _ => false,
+        };
+        if is_empty {
+            self.remove(path);
+        }
+    }
+
     /// Puts a text in the place of the value at a path, as when a user's own value returns; nothing where nothing stands.
     pub fn set_text(&mut self, path: &FieldPath, text: String) {
         let Ok(mut node) = self.root.as_mut() else {

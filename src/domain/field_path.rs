@@ -1,7 +1,7 @@
 //! The path of a field in a Run: segments, never a dotted string, because annotation keys hold dots and slashes.
 
 use std::borrow::Cow;
-use std::fmt;
+use std::fmt::{self, Write as _};
 
 /// One step of a [`FieldPath`].
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -69,20 +69,6 @@ impl FieldPath {
             _ => None,
         }
     }
-
-    /// The same path as a JSON Pointer (RFC 6901): `/metadata/annotations/github.integrations.tekton.dev~1sha`.
-    pub fn to_pointer(&self) -> String {
-        let mut pointer = String::new();
-        for segment in &self.segments {
-            pointer.push('/');
-            match segment {
-                Segment::Field(name) => push_escaped(&mut pointer, name),
-                Segment::Key(key) => push_escaped(&mut pointer, key),
-                Segment::Index(index) => pointer.push_str(&index.to_string()),
-            }
-        }
-        pointer
-    }
 }
 
 /// Appends one reference token of a JSON Pointer, escaped as RFC 6901 section 3 says.
@@ -102,12 +88,31 @@ impl fmt::Display for FieldPath {
             match segment {
                 Segment::Field(name) if position == 0 => formatter.write_str(name)?,
                 Segment::Field(name) => write!(formatter, ".{name}")?,
-                Segment::Key(key) => write!(formatter, "[{key}]")?,
+                Segment::Key(key) => write_key(key, formatter)?,
                 Segment::Index(index) => write!(formatter, "[{index}]")?,
             }
         }
         Ok(())
     }
+}
+
+/// Longest key that is shown, in characters; Kubernetes allows 317 (a prefix of 253, a slash, a name of 63).
+const MAX_SHOWN: usize = 320;
+
+/// A key in brackets. Keys come here before Kubernetes has checked them, so nothing in one may end a line or a code fence.
+fn write_key(key: &str, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+    formatter.write_char('[')?;
+    for character in key.chars().take(MAX_SHOWN) {
+        match character {
+            '`' => formatter.write_char('\'')?,
+            other if other.is_control() => write!(formatter, "{}", other.escape_debug())?,
+            other => formatter.write_char(other)?,
+        }
+    }
+    if key.chars().nth(MAX_SHOWN).is_some() {
+        formatter.write_char('…')?;
+    }
+    formatter.write_char(']')
 }
 
 #[cfg(test)]
@@ -133,11 +138,23 @@ mod tests {
             .field("labels")
             .key("a/b");
         assert_eq!(path.to_string(), "spec.taskRunSpecs[2].metadata.labels[a/b]");
-        assert_eq!(path.to_pointer(), "/spec/taskRunSpecs/2/metadata/labels/a~1b");
     }
 
     #[test]
-    fn pointer_escapes_tilde_before_slash() {
-        assert_eq!(FieldPath::root().key("~1/").to_pointer(), "/~01~1");
+    fn a_token_of_a_pointer_escapes_tilde_and_slash() {
+        let mut pointer = "/metadata/labels/".to_owned();
+        push_escaped(&mut pointer, "~1/");
+        assert_eq!(pointer, "/metadata/labels/~01~1");
+    }
+
+    #[test]
+    fn a_key_that_is_none_cannot_break_out_of_its_line() {
+        let path = FieldPath::annotation("a/x\n```\n# Approved");
+        assert_eq!(path.to_string(), r"metadata.annotations[a/x\n'''\n# Approved]");
+        let long = FieldPath::annotation(&"é".repeat(1000)).to_string();
+        assert_eq!(
+            long.chars().count(),
+            "metadata.annotations[".len() + 320 + "…]".chars().count()
+        );
     }
 }

@@ -9,11 +9,12 @@ use std::sync::Arc;
 
 use super::cause::{Cause, CauseKind};
 use super::decision::{Author, ShadowOutcome, Skipped, Violation};
-use super::integration::{Integration, field_of};
+use super::integration::{ConfigKey, Integration, field_of};
 use super::policy::{Constraint, Injection, RunPolicy};
 use super::policy_set::PolicySet;
 use super::reading::Reading;
-use super::schema::{ValueSchema, quoted};
+use super::registry::DeclaredKeyRef;
+use super::schema::{Format, ValueSchema, credential_in, quoted};
 use super::trace::{Event, Trace};
 use super::trigger::Facts;
 use super::view::View;
@@ -148,7 +149,7 @@ struct Injector<'v, 'r, 's, 't> {
 }
 
 impl<'s> Injector<'_, '_, 's, '_> {
-    /// Injects an annotation or label that no integration declares.
+    /// Injects a label, or an annotation that no integration declares.
     fn inject_key(
         &mut self,
         policy: &'s RunPolicy,
@@ -156,9 +157,11 @@ impl<'s> Injector<'_, '_, 's, '_> {
         renderer: &mut Renderer<'s, '_>,
         reading: &mut Reading<'_, '_>,
     ) {
-        let present = self.view.value(injection.place, &injection.key);
-        let spellings = std::slice::from_ref(&injection.key);
-        match self.standing(policy, injection, present, spellings, None, renderer, reading) {
+        let declared = match self.set.registry.declared(injection.place, &injection.key) {
+            Some(DeclaredKeyRef::Config { integration, key, .. }) => Some((&**integration, key)),
+            _ => None,
+        };
+        match self.standing(policy, injection, declared, renderer, reading) {
             Standing::Satisfied => self.shadow(policy, injection.place, &injection.key, "Equal"),
             Standing::Blocked(reason) => self.skip(policy, injection.place, &injection.key, reason),
             Standing::Free(value, overwritten) => {
@@ -171,28 +174,27 @@ impl<'s> Injector<'_, '_, 's, '_> {
         }
     }
 
-    /// Whether a key can be put in: `present` is the user's value under any of its `spellings`.
-    #[allow(clippy::too_many_arguments)]
+    /// Whether a key can be put in, in whatever spelling it may stand there already.
     fn standing(
         &mut self,
         policy: &'s RunPolicy,
         injection: &'s Injection,
-        present: Option<&str>,
-        spellings: &[String],
         declared: Option<(&Integration, usize)>,
         renderer: &mut Renderer<'s, '_>,
         reading: &mut Reading<'_, '_>,
     ) -> Standing {
+        let config = declared.and_then(|(integration, key)| integration.config.get(key));
+        let spellings = config.map_or(std::slice::from_ref(&injection.key), |config| &config.spellings);
+        let place = injection.place;
+        let present = spellings.iter().find_map(|key| self.view.value(place, key));
         let value = match renderer.render(&injection.value, reading) {
             Rendered::Text(value) => value,
             Rendered::Missing(reason) => return self.missing(policy, injection, reason),
         };
-        if present == Some(value.as_str()) {
+        if present.is_some_and(|present| means_the_same(config, present, &value)) {
             return Standing::Satisfied;
         }
-        let claimed = spellings
-            .iter()
-            .find_map(|key| self.outcome.claims.get(injection.place, key));
+        let claimed = spellings.iter().find_map(|key| self.outcome.claims.get(place, key));
         match claimed {
             Some(claim) if claim.value == value => return Standing::Satisfied,
             Some(claim) => return Standing::Blocked(format!("policy {} has set it", claim.policy.name)),
@@ -203,7 +205,10 @@ impl<'s> Injector<'_, '_, 's, '_> {
         }
         match (present, injection.on_conflict) {
             (None, _) => Standing::Free(value, None),
-            (Some(present), OnConflict::Overwrite) => Standing::Free(value, Some(present.to_owned())),
+            (Some(present), OnConflict::Overwrite) => match can_be_recorded(present) {
+                Ok(()) => Standing::Free(value, Some(present.to_owned())),
+                Err(reason) => Standing::Blocked(reason),
+            },
             (Some(present), OnConflict::Keep) => {
                 Standing::Blocked(format!("the Run has {}, and onConflict is Keep", quoted(present)))
             }
@@ -356,4 +361,28 @@ impl<'s> Injector<'_, '_, 's, '_> {
             });
         }
     }
+}
+
+/// Longest value of a user that a policy may overwrite, in bytes: it is kept in the record, which is an annotation too.
+const MAX_OVERWRITTEN_BYTES: usize = 1024;
+
+/// Whether the record may keep a user's value that is overwritten.
+fn can_be_recorded(present: &str) -> Result<(), String> {
+    if let Some(credential) = credential_in(present) {
+        return Err(format!(
+            "the Run has {credential}, which the record of what was overwritten must not keep"
+        ));
+    }
+    if present.len() > MAX_OVERWRITTEN_BYTES {
+        return Err(format!(
+            "the Run has a value of more than {MAX_OVERWRITTEN_BYTES} bytes, too long to be overwritten"
+        ));
+    }
+    Ok(())
+}
+
+/// Whether two values of a key say the same: commit ids do in small and in capital letters.
+fn means_the_same(config: Option<&ConfigKey>, present: &str, value: &str) -> bool {
+    let is_sha = config.is_some_and(|config| config.schema.format == Some(Format::GitSha));
+    present == value || is_sha && present.eq_ignore_ascii_case(value)
 }

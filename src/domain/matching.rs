@@ -6,6 +6,7 @@ use std::fmt;
 use super::path::Presence;
 use super::policy::{Condition, Matcher, RunPolicy, Test, TriggerMatch};
 use super::reading::{Found, Reading};
+use super::request::Operation;
 use super::schema::quoted;
 use super::trigger::Facts;
 use super::words::FactName;
@@ -105,7 +106,7 @@ pub fn matches(
         return Err(Mismatch::Labels);
     }
     if let Some(trigger) = &matcher.trigger {
-        check_trigger(trigger, facts)?;
+        check_trigger(trigger, facts, reading.request().operation)?;
     }
     matcher
         .conditions
@@ -140,7 +141,9 @@ fn check_request(
             return Err(Mismatch::NamespaceLabels);
         }
     }
+    // Whoever changes a Run is not who created it, so on UPDATE nothing is known of the creator.
     if let Some(users) = &matcher.users
+        && request.operation == Operation::Create
         && !users.contains(&request.user.name)
     {
         return Err(Mismatch::User);
@@ -148,7 +151,7 @@ fn check_request(
     Ok(())
 }
 
-fn check_trigger(trigger: &TriggerMatch, facts: &Facts) -> Result<(), Mismatch> {
+fn check_trigger(trigger: &TriggerMatch, facts: &Facts, operation: Operation) -> Result<(), Mismatch> {
     let lists = |list: &Option<Vec<String>>, found: Option<&str>| {
         list.as_ref()
             .is_none_or(|list| found.is_some_and(|found| list.iter().any(|listed| listed == found)))
@@ -163,7 +166,9 @@ fn check_trigger(trigger: &TriggerMatch, facts: &Facts) -> Result<(), Mismatch> 
         return Err(Mismatch::Event(facts.value(FactName::Event).map(str::to_owned)));
     }
     match trigger.trusted {
-        Some(wanted) if wanted != facts.are_trusted() => Err(Mismatch::Trust(facts.are_trusted())),
+        Some(wanted) if operation == Operation::Create && wanted != facts.are_trusted() => {
+            Err(Mismatch::Trust(facts.are_trusted()))
+        }
         _ => Ok(()),
     }
 }

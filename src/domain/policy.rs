@@ -54,11 +54,7 @@ impl RunPolicy {
         self.keys
             .iter()
             .any(|injection| injection.place == place && injection.key == key)
-            || place == Place::Annotation
-                && self
-                    .integrations
-                    .iter()
-                    .any(|block| block.keys.iter().any(|(_, injection)| injection.key == key))
+            || place == Place::Annotation && self.integrations.iter().any(|block| block.writes(key))
     }
 }
 
@@ -140,6 +136,19 @@ pub struct IntegrationInjection {
     pub integration: Arc<Integration>,
     /// Position in the integration's config keys, and what is injected; `Injection::key` is the spelling that the policy writes.
     pub keys: Vec<(usize, Injection)>,
+}
+
+impl IntegrationInjection {
+    /// Whether the policy may write this annotation: any spelling of a key, since it overwrites the one that the user wrote.
+    pub fn writes(&self, annotation: &str) -> bool {
+        let configs = self
+            .keys
+            .iter()
+            .filter_map(|(key, _)| self.integration.config.get(*key));
+        configs
+            .into_iter()
+            .any(|config| config.spellings.iter().any(|spelling| spelling == annotation))
+    }
 }
 
 /// One value to inject.

@@ -10,8 +10,7 @@ use std::sync::Arc;
 
 use sha2::{Digest as _, Sha256};
 
-use super::decision::{Author, RemovalReason, Removed};
-use super::integration::{Rule, field_of};
+use super::integration::Rule;
 use super::policy::RunPolicy;
 use super::policy_set::PolicySet;
 use super::registry::DeclaredKeyRef;
@@ -60,7 +59,11 @@ impl<'r> Provenance<'r> {
     }
 
     /// Takes back every value that is ours, so that it is derived again from the Run's own context.
-    pub fn recall(&self, view: &mut View<'_>, set: &PolicySet) -> Vec<Removed> {
+    /// The record goes in any case: it is written anew, and no condition may see what Runstamp itself changes.
+    pub fn recall<'v, 's>(&self, view: &mut View<'v>, set: &'s PolicySet) -> Vec<Recalled<'v, 's>> {
+        if let Some((position, _)) = view.map(Place::Annotation).find(Self::KEY) {
+            view.take(Place::Annotation, position);
+        }
         let mut recalled = Vec::new();
         if self.entries.is_empty() {
             return recalled;
@@ -78,14 +81,16 @@ impl<'r> Provenance<'r> {
                     .filter(|_| !self.stands_in_edited_group(place, key, view, set))
                 {
                     view.take(place, position);
-                    if let Some(overwritten) = entry.overwritten {
-                        view.restore(place, position, overwritten.to_owned());
+                    let overwritten = entry.overwritten.map(str::to_owned);
+                    if let Some(overwritten) = &overwritten {
+                        view.restore(place, position, overwritten.clone());
                     }
-                    let author = Author::Policy(policy.name.clone(), policy.index);
-                    recalled.push(Removed {
-                        field: field_of(place, key),
-                        reason: RemovalReason::Provenance,
-                        author,
+                    recalled.push(Recalled {
+                        place,
+                        key,
+                        value,
+                        policy,
+                        overwritten,
                     });
                 }
             }
@@ -138,6 +143,21 @@ impl<'r> Provenance<'r> {
             overwritten: parts.next(),
         })
     }
+}
+
+/// A value that an earlier pass put in, taken back.
+#[derive(Debug)]
+pub struct Recalled<'r, 's> {
+    /// Annotation or label.
+    pub place: Place,
+    /// Its key.
+    pub key: &'r str,
+    /// Its value.
+    pub value: &'r str,
+    /// The policy that put it in.
+    pub policy: &'s Arc<RunPolicy>,
+    /// The user's value that it took the place of.
+    pub overwritten: Option<String>,
 }
 
 /// One line of the record.

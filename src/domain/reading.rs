@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 
 use super::document::Document;
+use super::field_path::FieldPath;
 use super::path::{FastForm, Lookup, Path, Presence, Shape};
 use super::request::Request;
 use super::run::text_of;
@@ -122,5 +123,12 @@ fn build<'r>(view: &View<'r>, request: &'r Request<'r>) -> Option<Document<'r>> 
     for field in view.gone_fields() {
         document.remove(&field);
     }
+    // The next pass sees the Run as the API server keeps it: without lists and maps that have become empty.
+    // Who owns which field is not told at all, since every removal changes it.
+    let metadata = FieldPath::root().field("metadata");
+    for field in ["annotations", "labels", "finalizers", "ownerReferences"] {
+        document.remove_if_empty(&metadata.clone().field(field));
+    }
+    document.remove(&metadata.field("managedFields"));
     Some(document)
 }

@@ -8,7 +8,7 @@ use super::integration::StateKey;
 use super::policy_set::PolicySet;
 use super::provenance::Provenance;
 use super::request::Request;
-use super::run::{Run, StringMap};
+use super::run::{OwnerReference, Run, StringMap};
 use super::view::{Positions, View};
 use super::words::{CopiedOwnerReferences, OnChild, Place, ResetRule};
 
@@ -78,6 +78,11 @@ fn reset_root(view: &mut View<'_>, request: &Request<'_>, provenance: &Provenanc
     let labels = foreign_state(metadata.labels(), Place::Label, request, set);
     take_always(&annotations, &mut view.gone_annotations, &mut reset);
     take_always(&labels, &mut view.gone_labels, &mut reset);
+    if metadata.owner_references().iter().any(|owner| is_custom_task(owner)) {
+        // Controllers of custom tasks give the Runs that they create all labels of theirs.
+        // Tekton's go, lest a PipelineRun adopt the Run, but they do not make it a copy.
+        reset.copy_evidence.retain(|field| !is_tekton_label(field));
+    }
     for (position, name) in metadata.finalizers().iter().enumerate() {
         if let Some(state) = set.registry.state_on(request.kind, Place::Finalizer, name)
             && !state.may_be_created_by(&request.user.name, "")
@@ -176,33 +181,43 @@ fn owner_field(position: usize) -> FieldPath {
         .index(position)
 }
 
+/// Whether the owner is a custom task, whose controllers create Runs under service accounts that nobody lists.
+fn is_custom_task(owner: &OwnerReference<'_>) -> bool {
+    owner.is_tekton_controller() && &*owner.kind != PIPELINE_RUN
+}
+
+fn is_tekton_label(field: &FieldPath) -> bool {
+    field
+        .last_key()
+        .is_some_and(|key| key.starts_with(TEKTON_LABELS) && *field == FieldPath::label(key))
+}
+
 /// A Root's controller reference to a PipelineRun is a copy's: the garbage collector would delete the Run with its old owner.
-///
-/// A reference to anything else of Tekton's goes only from a copy: the controllers of custom tasks create Runs that a CustomRun owns.
+/// A reference to a custom task may be right, so on a copy it is only told.
 fn reset_owner_references(view: &mut View<'_>, copied: bool, reset: &mut Reset, set: &PolicySet) -> Vec<String> {
     let mut kept = Vec::new();
     for (position, owner) in view.run().metadata.owner_references().iter().enumerate() {
-        if !owner.is_tekton_controller() || !(copied || &*owner.kind == PIPELINE_RUN) {
+        let removes = set.settings.copied_owner_references == CopiedOwnerReferences::Remove && !is_custom_task(owner);
+        if !owner.is_tekton_controller() || is_custom_task(owner) && !copied {
             continue;
         }
         let described = format!("{} \"{}\"", owner.kind.escape_debug(), owner.name.escape_debug());
-        match set.settings.copied_owner_references {
-            CopiedOwnerReferences::Remove => {
-                view.gone_owner_references.insert(position);
-                let field = owner_field(position);
-                let reason = RemovalReason::OwnerReference;
-                reset.removed.push(Removed {
-                    field,
-                    reason,
-                    author: Author::Runstamp,
-                });
-                reset.notices.push(format!(
-                    "removed the owner reference to {described}, which was copied: this Run would be deleted with its old owner"
-                ));
-            }
-            CopiedOwnerReferences::Warn => kept.push(format!(
+        if removes {
+            view.gone_owner_references.insert(position);
+            let field = owner_field(position);
+            let reason = RemovalReason::OwnerReference;
+            reset.removed.push(Removed {
+                field,
+                reason,
+                author: Author::Runstamp,
+            });
+            reset.notices.push(format!(
+                "removed the owner reference to {described}, which was copied: this Run would be deleted with its old owner"
+            ));
+        } else {
+            kept.push(format!(
                 "the owner reference to {described} seems to be copied: this Run will be deleted with that owner"
-            )),
+            ));
         }
     }
     kept

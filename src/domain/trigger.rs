@@ -113,8 +113,6 @@ pub struct Context {
     pub facts: Facts,
     /// Sources that disagree, a sentence each.
     pub conflicts: Vec<String>,
-    /// Whether facts claimed in metadata were ranked below those from `spec`, because the Run is a copy.
-    pub demoted_claims: bool,
 }
 
 /// What a source is asked for in one turn.
@@ -171,7 +169,7 @@ pub fn context(reading: &mut Reading<'_, '_>, copied: bool, set: &PolicySet, mut
     }
     if copied {
         for (source, trusted) in speakers.iter().filter(|(_, trusted)| !trusted) {
-            let spoke = listen(
+            listen(
                 source,
                 *trusted,
                 Turn::Claims,
@@ -179,7 +177,6 @@ pub fn context(reading: &mut Reading<'_, '_>, copied: bool, set: &PolicySet, mut
                 &mut context,
                 trace.as_deref_mut(),
             );
-            context.demoted_claims |= spoke;
         }
     }
     derive::derive(&mut context.facts, &set.settings, trace);

@@ -162,17 +162,4 @@ impl<'r> View<'r> {
         }
         fields
     }
-
-    /// Whether anything is gone.
-    pub fn is_touched(&self) -> bool {
-        self.gone_status
-            || [
-                &self.gone_annotations,
-                &self.gone_labels,
-                &self.gone_finalizers,
-                &self.gone_owner_references,
-            ]
-            .iter()
-            .any(|gone| !gone.as_slice().is_empty())
-    }
 }

@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
+use super::settle::{order_matters, settle};
 use super::standing::{judge_child, judge_late_state, judge_nested, judge_user_values, judge_values};
-use crate::domain::decision::{Decision, FactReport, Injected, Lineage, Removed, Verdict};
-use crate::domain::field_path::FieldPath;
-use crate::domain::inject::{Claims, inject};
+use crate::domain::decision::{Decision, FactReport, Lineage, Verdict};
+use crate::domain::inject::inject;
 use crate::domain::judge::{Bench, at_most_warn, judge_requirements};
 use crate::domain::lineage::lineage;
 use crate::domain::matching::{NamespaceLabels, matches};
@@ -67,14 +67,14 @@ pub(super) fn mutate(
         trace.as_mut(),
     );
     let mut record = Record::default();
-    if copied && matched.reads_trigger && order_matters(&mut reading, &matched, set) {
+    if copied && matched.reads_trigger && order_matters(&mut reading, &matched.context.facts, set) {
         record.enter_copy();
     }
     if matched.reads_trigger {
         decision.notices.extend(matched.context.conflicts.iter().cloned());
     }
     decision.notices.extend(injections.notices);
-    let puts = settle(&injections.claims, record, recalled, &view, &mut decision);
+    let puts = settle(&injections.claims, record, recalled, &view, set, &mut decision);
     decision.violations = injections.violations;
     decision.skipped = injections.skipped;
     decision.shadow = injections.shadow;
@@ -96,7 +96,7 @@ pub(super) fn mutate(
             .values(Place::Annotation)
             .map(|(key, _)| key)
             .chain(puts.annotations.keys().map(String::as_str));
-        let is_ours = |key: &str| injections.claims.get(Place::Annotation, key).is_some();
+        let is_ours = |key: &str| puts.annotations.contains_key(key);
         bench.judge_rules(keys, &value_of, &is_ours, &|_| true, &mut decision.violations);
         judge_requirements(&bench, &value_of, &mut decision.violations);
     }
@@ -197,78 +197,6 @@ fn match_policies<'s>(
         context,
         reads_trigger,
     }
-}
-
-/// Whether a later pass over the same Run would derive other facts, because what told of a copy is gone by then.
-fn order_matters(reading: &mut Reading<'_, '_>, matched: &Matched<'_>, set: &PolicySet) -> bool {
-    // The record itself is written anew, so what it said does not last unless it is said again.
-    let lasts = !lasting_evidence(reading.view().run(), &Provenance::default()).is_empty();
-    !lasts && context(reading, false, set, None).facts != matched.context.facts
-}
-
-/// Decides what stands in the end of what was recalled and what is put in, and writes the record of it.
-fn settle(
-    claims: &Claims<'_>,
-    mut record: Record,
-    recalled: Vec<Removed>,
-    view: &View<'_>,
-    decision: &mut Decision,
-) -> Puts {
-    let mut puts = Puts::default();
-    for place in [Place::Annotation, Place::Label] {
-        for (key, claim) in claims.sorted(place) {
-            record.enter(
-                place,
-                key,
-                &claim.value,
-                &claim.policy.name,
-                claim.overwritten.as_deref(),
-            );
-            let map = if place == Place::Label {
-                &mut puts.labels
-            } else {
-                &mut puts.annotations
-            };
-            map.insert(key.to_owned(), claim.value.clone());
-            decision.injected.push(Injected {
-                place,
-                key: key.to_owned(),
-                value: claim.value.clone(),
-                policy: Arc::clone(&claim.policy.name),
-                policy_index: claim.policy.index,
-            });
-        }
-    }
-    if let Some(text) = record.to_text() {
-        puts.annotations.insert(Provenance::KEY.to_owned(), text);
-    }
-    for removed in recalled {
-        let came = removed.field.last_key().and_then(|key| {
-            let place = if removed.field == FieldPath::label(key) {
-                Place::Label
-            } else {
-                Place::Annotation
-            };
-            Some((key, place, view.map(place).get(key)?))
-        });
-        let Some((key, place, value)) = came else {
-            continue;
-        };
-        match claims.get(place, key) {
-            // What is derived again as it was has not changed: a second pass over the same Run has nothing to tell.
-            Some(claim) if claim.value == value => {}
-            Some(_) => decision.removed.push(removed),
-            None => {
-                decision.notices.push(format!(
-                    "removed {}: it was derived for the Run that this one was copied from, and no policy derives it for this one",
-                    removed.field
-                ));
-                decision.removed.push(removed);
-            }
-        }
-    }
-    decision.removed.sort_by(|left, right| left.field.cmp(&right.field));
-    puts
 }
 
 fn report_facts(context: &Context, options: Options, decision: &mut Decision) {

@@ -90,9 +90,19 @@ pub(super) fn validate(
 /// A stale write is refused by the API server with 409 in a moment, a Run that is being deleted must lose its finalizers,
 /// and a mirror knows what it does: none of them is ours to judge or to count.
 fn passes_unseen(request: &Request<'_>, run: &Run<'_>, old: &Run<'_>, set: &PolicySet) -> bool {
-    run.metadata.resource_version != old.metadata.resource_version
-        || run.metadata.deletion_timestamp.is_some()
-        || is_exempt(&request.user, set)
+    is_stale(run, old) || run.metadata.deletion_timestamp.is_some() || is_exempt(&request.user, set)
+}
+
+/// Whether the API server will refuse the write because it is about an older version. It compares numbers, and so do we:
+/// `0123` is no other version than `123`.
+fn is_stale(run: &Run<'_>, old: &Run<'_>) -> bool {
+    let number = |run: &Run<'_>| {
+        run.metadata
+            .resource_version
+            .as_deref()
+            .and_then(|text| text.parse::<u64>().ok())
+    };
+    matches!((number(run), number(old)), (Some(sent), Some(stored)) if sent != stored)
 }
 
 fn judge(
@@ -119,7 +129,9 @@ fn judge(
         .filter(|key| annotation(key).is_none())
         .collect();
     if !changed.is_empty() || !removed.is_empty() {
-        let policies = constraining_policies(request, run, set, namespace_labels);
+        // The record that counts is the one that is stored: the one that is sent may be anybody's.
+        let provenance = Provenance::read(old.metadata.annotations());
+        let policies = constraining_policies(request, run, &provenance, set, namespace_labels);
         let bench = Bench {
             set,
             kind: request.kind,
@@ -135,7 +147,6 @@ fn judge(
             );
         }
         let keys = changed.iter().map(|(key, _)| *key).chain(removed.iter().copied());
-        let provenance = Provenance::read(run.metadata.annotations());
         let is_ours =
             |key: &str| annotation(key).is_some_and(|value| provenance.vouches_for(Place::Annotation, key, value, set));
         bench.judge_rules(keys, &annotation, &is_ours, &is_changed, &mut decision.violations);
@@ -171,6 +182,7 @@ fn judge(
 fn constraining_policies<'s>(
     request: &Request<'_>,
     run: &Run<'_>,
+    provenance: &Provenance<'_>,
     set: &'s PolicySet,
     namespace_labels: NamespaceLabels<'_>,
 ) -> Vec<&'s Arc<RunPolicy>> {
@@ -181,7 +193,6 @@ fn constraining_policies<'s>(
     if candidates.is_empty() {
         return candidates;
     }
-    let provenance = Provenance::read(run.metadata.annotations());
     let mut before_injection = View::new(run);
     provenance.recall(&mut before_injection, set);
     let mut reading = Reading::new(&before_injection, request);

@@ -32,22 +32,7 @@ impl<'s> Injector<'_, '_, 's, '_> {
         let mut wanted: Vec<Wanted<'s>> = Vec::new();
         let mut blocked: Vec<(usize, &'s Injection, String)> = Vec::new();
         for (key, injection) in &block.keys {
-            let Some(config) = integration.config.get(*key) else {
-                continue;
-            };
-            let present = config
-                .spellings
-                .iter()
-                .find_map(|spelling| self.view.annotation(spelling));
-            match self.standing(
-                policy,
-                injection,
-                present,
-                &config.spellings,
-                Some((integration, *key)),
-                renderer,
-                reading,
-            ) {
+            match self.standing(policy, injection, Some((integration, *key)), renderer, reading) {
                 Standing::Satisfied => self.shadow(policy, Place::Annotation, &injection.key, "Equal"),
                 Standing::Free(value, overwritten) => {
                     wanted.push(Wanted {
@@ -99,7 +84,12 @@ impl<'s> Injector<'_, '_, 's, '_> {
         });
         let culprit = groups
             .flat_map(|group| blocked.iter().filter(|(key, _, _)| group.contains(key)))
-            .map(|(_, injection, reason)| format!("{} goes with it: {reason}", injection.key))
+            .map(|(_, injection, reason)| {
+                format!(
+                    "left out with its group, since {} cannot be set: {reason}",
+                    injection.key
+                )
+            })
             .next();
         if let Some(reason) = culprit {
             for Wanted { injection, .. } in wanted.drain(..) {

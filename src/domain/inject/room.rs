@@ -4,13 +4,13 @@ use crate::domain::provenance::Provenance;
 use crate::domain::view::View;
 use crate::domain::words::Place;
 
-/// The annotations that stay on the Run. The record is left out: it is written anew, and takes its room with each key.
+/// The annotations that stay on the Run. The record is not among them: it is written anew, and takes its room with each key.
 pub(super) fn bytes_before(view: &View<'_>) -> usize {
     let frame = Provenance::KEY.len() + r#"{"@copy":"true"}"#.len();
     let stay = view
         .values(Place::Annotation)
-        .filter(|(key, _)| *key != Provenance::KEY);
-    frame + stay.map(|(key, value)| key.len() + value.len()).sum::<usize>()
+        .map(|(key, value)| key.len() + value.len());
+    frame + stay.sum::<usize>()
 }
 
 /// What one key adds: an annotation itself, and for labels as well its entry in the record.

@@ -5,6 +5,7 @@ use crate::domain::cause::{Cause, CauseKind};
 use crate::domain::decision::{Author, Violation};
 use crate::domain::field_path::FieldPath;
 use crate::domain::integration::Integration;
+use crate::domain::names::is_qualified_name;
 use crate::domain::schema::quoted;
 use crate::domain::suggest::nearest;
 use crate::domain::words::{Place, Reaction};
@@ -60,6 +61,7 @@ pub(super) fn judge_undeclared(
             let prefix = near.prefix.as_deref().unwrap_or_default();
             near_key(near, prefix, name).unwrap_or_else(|| format!("{prefix}/{name}"))
         });
+        let suggestion = suggestion.filter(|key| is_qualified_name(key));
         let message = format!("there is no integration {}", quoted(integration));
         let cause = Cause {
             field: field(),

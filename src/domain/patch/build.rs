@@ -209,8 +209,13 @@ fn disown(view: &View<'_>, gone: &Gone<'_>, patch: &mut Patch) {
             ("f:annotations", &metadata.annotations, &gone.annotations),
             ("f:labels", &metadata.labels, &gone.labels),
         ] {
-            for key in keys.iter().filter(|key| owns(owned.as_ref(), &format!("f:{key}"))) {
-                patch.remove(below(&format!("{pointer}/{name}"), &format!("f:{key}")));
+            // The gone keys are sorted, since the maps that they come from are.
+            let owned = owned
+                .iter()
+                .flat_map(BTreeMap::keys)
+                .filter_map(|name| Some((name, name.strip_prefix("f:")?)));
+            for (element, _) in owned.filter(|(_, key)| keys.binary_search(key).is_ok()) {
+                patch.remove(below(&format!("{pointer}/{name}"), element));
             }
         }
         let finalizers = |element: &str| {
@@ -247,10 +252,6 @@ struct OwnerKey<'a> {
     uid: CowStr<'a>,
 }
 
-fn owns(set: Option<&BTreeMap<CowStr<'_>, IgnoredAny>>, name: &str) -> bool {
-    set.is_some_and(|set| set.keys().any(|key| &**key == name))
-}
-
 /// Removes the elements of a list that are gone; the whole list where none of the owner's is left.
 fn disown_elements(
     pointer: &str,
@@ -261,18 +262,12 @@ fn disown_elements(
     let Some(owned) = owned else {
         return;
     };
-    let gone: Vec<&str> = owned
-        .keys()
-        .map(|element| &**element)
-        .filter(|element| is_gone(element))
-        .collect();
+    let elements = owned.keys().map(|element| &**element).filter(|element| *element != ".");
+    let (gone, left): (Vec<&str>, Vec<&str>) = elements.partition(|element| is_gone(element));
     if gone.is_empty() {
         return;
     }
-    let left = owned
-        .keys()
-        .any(|element| &**element != "." && !gone.contains(&&**element));
-    if !left {
+    if left.is_empty() {
         patch.remove(pointer.to_owned());
         return;
     }
