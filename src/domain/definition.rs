@@ -181,6 +181,8 @@ pub struct WhenDefinition {
     pub label: Option<Text>,
     /// This JSONPath finds a node.
     pub path: Option<Text>,
+    /// What the annotation or label must be; absent means anything.
+    pub values: Option<Vec<Text>>,
 }
 
 /// Where a fact comes from; exactly one of annotation, label, params, path and value is written in a valid one.
@@ -202,6 +204,8 @@ pub struct FactDefinition {
     pub pattern: Option<Text>,
     /// Translate; a miss passes through.
     pub map: Mapping<Text>,
+    /// All must hold for the fact to be one.
+    pub when: Vec<WhenDefinition>,
 }
 
 /// A document of kind TriggerSource.

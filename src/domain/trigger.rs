@@ -185,13 +185,16 @@ pub fn context(reading: &mut Reading<'_, '_>, copied: bool, set: &PolicySet, mut
 
 fn holds(when: &When, reading: &mut Reading<'_, '_>) -> bool {
     match when {
-        When::Annotation(key) => reading.view().annotation(key).is_some(),
-        When::Label(key) => reading.view().label(key).is_some(),
+        When::Key { place, key, values } => reading.view().value(*place, key).is_some_and(|found| {
+            values
+                .as_ref()
+                .is_none_or(|values| values.iter().any(|value| value == found))
+        }),
         When::Path(path) => reading.presence(path) == Presence::Present,
     }
 }
 
-/// Takes what a source says in one turn; tells whether it said anything.
+/// Takes what a source says in one turn.
 fn listen(
     source: &TriggerSource,
     trusted: bool,
@@ -199,9 +202,12 @@ fn listen(
     reading: &mut Reading<'_, '_>,
     context: &mut Context,
     mut trace: Option<&mut Trace>,
-) -> bool {
+) {
     let mut said: Vec<(FactName, Fact, bool)> = Vec::new();
     for fact_source in source.facts.iter().filter(|fact_source| turn.asks(&fact_source.origin)) {
+        if !fact_source.when.iter().all(|when| holds(when, reading)) {
+            continue;
+        }
         if let Some((value, from)) = ask(fact_source, source, reading, trace.as_deref_mut()) {
             let literal = matches!(fact_source.origin, FactOrigin::Literal(_));
             let fact = Fact {
@@ -223,7 +229,6 @@ fn listen(
     } else {
         tell_conflicts(&said, context);
     }
-    let spoke = said.iter().any(|(_, _, literal)| !literal);
     for (name, fact, _) in said {
         let wanted = if name.is_about_the_repository() {
             takes_repository
@@ -242,7 +247,6 @@ fn listen(
             context.facts.set(name, fact);
         }
     }
-    spoke
 }
 
 /// Two sources that disagree on what is built deserve a word.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::identity::Identities;
 use super::path::Path;
 use super::pattern::Pattern;
-use super::words::FactName;
+use super::words::{FactName, Place};
 
 /// One TriggerSource, compiled.
 #[derive(Debug)]
@@ -23,14 +23,19 @@ pub struct TriggerSource {
     pub facts: Vec<FactSource>,
 }
 
-/// A condition for a source to speak: the thing is there.
+/// A condition for a source to speak, or for one of its facts to count.
 #[derive(Debug)]
 pub enum When {
-    /// An annotation.
-    Annotation(String),
-    /// A label.
-    Label(String),
-    /// Any node of a path.
+    /// An annotation or label is there.
+    Key {
+        /// Annotation or label.
+        place: Place,
+        /// Its key.
+        key: String,
+        /// What it must be; `None` means anything.
+        values: Option<Vec<String>>,
+    },
+    /// Any node of a path is there.
     Path(Path),
 }
 
@@ -45,6 +50,8 @@ pub struct FactSource {
     pub pattern: Option<Pattern>,
     /// Translate; a miss passes through.
     pub map: HashMap<String, String>,
+    /// All must hold for the fact to count.
+    pub when: Vec<When>,
 }
 
 /// Where the text of a fact stands.

@@ -27,6 +27,7 @@ fn when(node: Node, problems: &mut Problems) -> Option<WhenDefinition> {
             annotation: fields.text("annotation"),
             label: fields.text("label"),
             path: fields.text("path"),
+            values: fields.texts("values"),
         };
         fields
             .exactly_one_of(&["annotation", "label", "path"])
@@ -45,6 +46,7 @@ fn fact(node: Node, problems: &mut Problems) -> Option<FactDefinition> {
             value: fields.text("value"),
             pattern: fields.text("pattern"),
             map: fields.map("map", "words and their translations", values::text),
+            when: fields.list("when", "conditions", when),
         };
         fields
             .exactly_one_of(&["annotation", "label", "params", "path", "value"])

@@ -60,15 +60,33 @@ fn source(definition: &TriggerSourceDefinition, surroundings: &Surroundings, con
 
 /// A condition; readers have refused one without or with several of the fields.
 fn condition(definition: &WhenDefinition, context: &mut Context) -> Option<When> {
-    if let Some(key) = &definition.annotation {
-        check_key(Place::Annotation, key, context);
-        return Some(When::Annotation(key.value.clone()));
-    }
-    if let Some(key) = &definition.label {
-        check_key(Place::Label, key, context);
-        return Some(When::Label(key.value.clone()));
+    let keys = [
+        (Place::Annotation, &definition.annotation),
+        (Place::Label, &definition.label),
+    ];
+    if let Some((place, key)) = keys.into_iter().find_map(|(place, key)| Some((place, key.as_ref()?))) {
+        check_key(place, key, context);
+        let values = definition.values.as_ref();
+        if values.is_some_and(Vec::is_empty) {
+            let problem = Problem::error(definition.span, "a condition with an empty list of values never holds");
+            context
+                .report(problem.with_help("list the values, or remove the list to ask only whether the key is there"));
+        }
+        let values = values.map(|values| values.iter().map(|value| value.value.clone()).collect());
+        return Some(When::Key {
+            place,
+            key: key.value.clone(),
+            values,
+        });
     }
     let path = definition.path.as_ref()?;
+    if definition.values.is_some() {
+        let problem = Problem::error(
+            definition.span,
+            "values stand beside an annotation or a label, not beside a path",
+        );
+        context.report(problem.with_help("write the comparison into the path as a filter"));
+    }
     context.path(path).map(When::Path)
 }
 
@@ -109,6 +127,11 @@ fn fact_source(name: &Text, definition: &FactDefinition, context: &mut Context) 
         origin: origin?,
         pattern,
         map: map.collect(),
+        when: definition
+            .when
+            .iter()
+            .filter_map(|when| condition(when, context))
+            .collect(),
     })
 }
 

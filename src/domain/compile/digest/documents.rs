@@ -164,8 +164,9 @@ impl Canonical for WhenDefinition {
             annotation,
             label,
             path,
+            values,
         } = self;
-        hash.all(&[annotation, label, path]);
+        hash.all(&[annotation, label, path, values]);
     }
 }
 
@@ -180,8 +181,9 @@ impl Canonical for FactDefinition {
             value,
             pattern,
             map,
+            when,
         } = self;
-        hash.all(&[annotation, label, params, path, value, pattern, map]);
+        hash.all(&[annotation, label, params, path, value, pattern, map, when]);
     }
 }
 
