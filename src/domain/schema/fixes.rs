@@ -24,6 +24,7 @@ pub(super) fn candidates(schema: &ValueSchema, value: &str, mistake: &Mistake) -
         None => candidates.extend(without_quotes(trimmed)),
     }
     candidates.push(trimmed.to_ascii_lowercase());
+    candidates.push(trimmed.to_ascii_uppercase());
     candidates
 }
 
@@ -45,7 +46,7 @@ fn address(value: &str, mistake: &UriMistake) -> Option<String> {
 
 fn of_format(format: Format, value: &str) -> Vec<String> {
     match format {
-        Format::GitUrl => vec![format!("https://{value}")],
+        Format::GitUrl => without_scheme(value).into_iter().collect(),
         Format::GitRef => vec![value.trim_matches('/').to_owned()],
         Format::Int64 => {
             let digits = value.trim_start_matches(['#', '!', '+']);
@@ -82,6 +83,13 @@ fn of_format(format: Format, value: &str) -> Vec<String> {
         Format::SecretRef => vec![value.replacen(':', "/", 1), lower_case_name(value)],
         Format::GitSha | Format::Uri | Format::JsonObject | Format::JsonArray => Vec::new(),
     }
+}
+
+/// A URL that was pasted without its scheme begins with a host; a mere `owner/repo` does not.
+fn without_scheme(value: &str) -> Option<String> {
+    let (host, _) = value.split_once('/')?;
+    let is_host = host.contains('.') && !host.contains(':');
+    is_host.then(|| format!("https://{value}"))
 }
 
 fn within_angles(value: &str) -> Option<String> {

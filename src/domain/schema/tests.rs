@@ -263,6 +263,18 @@ fn other_formats_say_what_they_want() {
          which has neither a scheme such as https:// nor the form git@host:owner/repo -> https://github.com/o/r",
     );
     check(
+        &of_format(Format::GitUrl),
+        "tektoncd/pipeline",
+        "expected the URL of a Git repository such as https://github.com/tektoncd/pipeline, found \"tektoncd/pipeline\", \
+         which has neither a scheme such as https:// nor the form git@host:owner/repo",
+    );
+    check(
+        &of_format(Format::GitUrl),
+        "file:///srv/git",
+        "expected the URL of a Git repository such as https://github.com/tektoncd/pipeline, found \"file:///srv/git\", \
+         whose scheme is none of https, http, ssh and git",
+    );
+    check(
         &of_format(Format::DateTime),
         "2026-01-31 12:00:00",
         "expected a time such as 2026-01-31T12:00:00Z, found \"2026-01-31 12:00:00\" -> 2026-01-31T12:00:00Z",
