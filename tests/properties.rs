@@ -383,8 +383,11 @@ fn assert_derived_anew(stored: &Value, copy: &Value, result: &Value, decision: &
         }
         let stays = annotations(result, key) == annotations(stored, key) && !annotations(stored, key).is_null();
         if is_as_it_was && record_is_as_it_was && stays && !was_overwritten {
+            // Kept where another key of the Run needs it, and then the client is told.
+            let kept = format!("kept metadata.annotations[{key}], ");
             assert!(
-                decision.injected.iter().any(|injected| injected.key == *key),
+                decision.injected.iter().any(|injected| injected.key == *key)
+                    || decision.notices.iter().any(|notice| notice.starts_with(&kept)),
                 "{key} was carried on from the Run that was copied"
             );
         }
