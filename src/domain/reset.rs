@@ -54,15 +54,24 @@ pub fn reset(
 /// The labels by which a PipelineRun finds its children stand under this prefix.
 const TEKTON_LABELS: &str = "tekton.dev/";
 
-/// A Child loses annotations and labels, each by its own `onChild`.
+/// Whether a Child loses this key: annotations and labels, each by its own `onChild`.
 ///
 /// It keeps finalizers, owner references and Tekton's own labels whatever a policy says: by these its PipelineRun finds it, and would
 /// wait for it for ever.
+pub fn is_lost_by_child(state: &StateKey, key: &str) -> bool {
+    let may_go = match state.place {
+        Place::Annotation => true,
+        Place::Label => !key.starts_with(TEKTON_LABELS),
+        Place::Finalizer => false,
+    };
+    may_go && state.on_child == OnChild::Remove
+}
+
 fn reset_child(view: &mut View<'_>, request: &Request<'_>, set: &PolicySet) -> Reset {
     let mut reset = Reset::default();
     for place in [Place::Annotation, Place::Label] {
         for (position, key, state) in foreign_state(view.map(place), place, request, set) {
-            if state.on_child == OnChild::Remove && !(place == Place::Label && key.starts_with(TEKTON_LABELS)) {
+            if is_lost_by_child(state, key) {
                 view.take(place, position);
                 reset.remove(state.field(key), RemovalReason::State, state);
             }
