@@ -65,7 +65,7 @@ fn every_term_of_a_suite_can_pass() {
     let (code, stdout, stderr) = run(&["tests/suites/good"]);
     assert_eq!(
         (code, stdout.as_str(), stderr.as_str()),
-        (Some(0), "7 passed, 0 failed\n", "")
+        (Some(0), "9 passed, 0 failed\n", "")
     );
 }
 
@@ -82,10 +82,10 @@ fn json_is_one_object_a_case_and_the_last_is_the_summary() {
     let (code, stdout, _) = run(&["-o", "json", "tests/suites/failing", "tests/suites/good"]);
     assert_eq!(code, Some(1));
     let (cases, summary) = records(&stdout);
-    assert_eq!(cases.len(), 10);
+    assert_eq!(cases.len(), 12);
     assert!(cases.iter().all(|case| case["kind"] == "CaseResult"));
     let found = (&summary["kind"], &summary["passed"], &summary["failed"]);
-    assert_eq!(found, (&"TestSummary".into(), &8.into(), &2.into()));
+    assert_eq!(found, (&"TestSummary".into(), &10.into(), &2.into()));
     let first = &cases[0];
     assert_eq!(
         (&first["suite"], &first["file"], &first["line"], &first["passed"]),

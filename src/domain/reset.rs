@@ -87,14 +87,14 @@ fn reset_root(view: &mut View<'_>, request: &Request<'_>, provenance: &Provenanc
     let labels = foreign_state(metadata.labels(), Place::Label, request, set);
     take_always(&annotations, &mut view.gone_annotations, &mut reset);
     take_always(&labels, &mut view.gone_labels, &mut reset);
-    for (position, name) in metadata.finalizers().iter().enumerate() {
-        if let Some(state) = set.registry.state_on(request.kind, Place::Finalizer, name)
-            && !state.may_be_created_by(&request.user.name, "")
-        {
-            view.gone_finalizers.insert(position);
-            reset.copy_evidence.push(state.field(name));
-            reset.remove(state.field(name), RemovalReason::Finalizer, state);
-        }
+    let finalizers = foreign_finalizers(view.run(), request, set);
+    for (position, name, state) in finalizers
+        .iter()
+        .filter(|(_, _, state)| state.reset == ResetRule::Always)
+    {
+        view.gone_finalizers.insert(*position);
+        reset.copy_evidence.push(state.field(name));
+        reset.remove(state.field(name), RemovalReason::Finalizer, state);
     }
     if view.run().has_status() {
         view.gone_status = true;
@@ -122,6 +122,13 @@ fn reset_root(view: &mut View<'_>, request: &Request<'_>, provenance: &Provenanc
     if copied {
         take_on_copy(&annotations, &mut view.gone_annotations, &mut reset);
         take_on_copy(&labels, &mut view.gone_labels, &mut reset);
+        for (position, name, state) in finalizers
+            .iter()
+            .filter(|(_, _, state)| state.reset == ResetRule::OnCopy)
+        {
+            view.gone_finalizers.insert(*position);
+            reset.remove(state.field(name), RemovalReason::Finalizer, state);
+        }
     }
     let kept_owners = reset_owner_references(view, copied, &mut reset, set);
     reset.copy_evidence.sort();
@@ -144,6 +151,16 @@ fn foreign_state<'r, 's>(
         .filter_map(|(position, (key, value))| {
             let state = set.registry.state_on(request.kind, place, key)?;
             (!state.may_be_created_by(&request.user.name, value)).then_some((position, key, state))
+        })
+        .collect()
+}
+
+fn foreign_finalizers<'r, 's>(run: &'r Run<'r>, request: &Request<'_>, set: &'s PolicySet) -> Vec<Foreign<'r, 's>> {
+    let finalizers = run.metadata.finalizers().iter().enumerate();
+    finalizers
+        .filter_map(|(position, name)| {
+            let state = set.registry.state_on(request.kind, Place::Finalizer, name)?;
+            (!state.may_be_created_by(&request.user.name, "")).then_some((position, &**name, state))
         })
         .collect()
 }

@@ -41,12 +41,7 @@ pub(super) fn config_on_update(integration: &Integration) -> String {
 }
 
 pub(super) fn state_on_root(state: &StateKey) -> String {
-    // A finalizer goes whatever its reset rule says: its owner would never come back for it.
-    let rule = if state.place == Place::Finalizer {
-        ResetRule::Always
-    } else {
-        state.reset
-    };
+    let rule = state.reset;
     let unless = unless_by_creators(state);
     let mut sentence = match rule {
         ResetRule::Always => format!("removed{unless}"),
