@@ -3,12 +3,23 @@
 //! The targets include this file, and so does `tests/fuzz_corpora.rs`, which runs every corpus file through it.
 #![allow(dead_code, reason = "each target uses one of the functions")]
 
-use std::borrow::Cow;
+#[path = "../tests/common/mod.rs"]
+mod common;
 
+use std::borrow::Cow;
+use std::sync::LazyLock;
+
+use runstamp::diagnostics::{Record, Style, one_line, render};
+use runstamp::domain::compile::compile;
 use runstamp::domain::document::Document;
 use runstamp::domain::path::{Lookup, Path, Presence};
+use runstamp::domain::policy_set::PolicySet;
+use runstamp::domain::request::Options;
 use runstamp::domain::template::Template;
 use runstamp::domain::text_problem::TextProblem;
+use runstamp::policy_file::{PolicyText, read_texts};
+use runstamp::review::{Stance, Webhook, answer, decide};
+use serde_json::Value;
 use serde_json::value::RawValue;
 
 /// A document that has something at many short paths.
@@ -59,6 +70,64 @@ pub(crate) fn template(input: &[u8]) {
     // Escaping a value makes a template of it that renders to the value.
     if let Ok(escaped) = Template::parse(&rendered.replace("$(", "$$("), &[]) {
         assert_eq!(escaped.literal(), Some(rendered.as_str()));
+    }
+}
+
+/// The built-in and the starter policies.
+static POLICIES: LazyLock<PolicySet> = LazyLock::new(common::starter_set);
+
+/// The body of a review, as `/mutate` and `/validate` get it, and as a server that only observes or only mutates does.
+pub(crate) fn review_body(input: &[u8]) {
+    for webhook in [Webhook::Mutate, Webhook::Validate] {
+        for (observe, mutate_only) in [(false, false), (true, false), (false, true)] {
+            let stance = Stance { observe, mutate_only };
+            match answer(webhook, input, &POLICIES, stance) {
+                Ok(reply) => common::assert_reply(webhook, &reply),
+                Err(error) => common::assert_one_line(&error.to_string()),
+            }
+        }
+        // Another parser may read a number or a repeated key otherwise: what the invariants compare is written anew by it first.
+        if let Ok(review) = serde_json::from_slice::<Value>(input) {
+            assert_decision(webhook, &review, &POLICIES);
+        }
+    }
+}
+
+/// A policy file on its own: every mistake has a place, and a set that compiles decides about any Run.
+pub(crate) fn policy_file(input: &[u8]) {
+    let text = PolicyText {
+        name: "fuzz.yaml".to_owned(),
+        content: input.to_vec(),
+        builtin: false,
+    };
+    let (files, loaded) = read_texts([text]);
+    let is_sound = loaded.problems.is_empty();
+    let compilation = compile(loaded.definitions);
+    for problem in loaded.problems.iter().chain(&compilation.problems) {
+        common::assert_one_line(&one_line(problem, &files));
+        assert!(!render(problem, &files, Style::Plain).is_empty());
+        assert!(serde_json::to_value(Record::new(problem, &files)).is_ok());
+    }
+    let Some(set) = compilation.set.filter(|_| is_sound) else {
+        return;
+    };
+    for review in [
+        include_str!("../tests/reviews/copied-run.mutate.json"),
+        include_str!("../tests/reviews/pipelines-as-code.mutate.json"),
+        include_str!("../tests/reviews/update-state-by-user.json"),
+    ] {
+        let review = serde_json::from_str(review).expect("a recorded review");
+        for webhook in [Webhook::Mutate, Webhook::Validate] {
+            assert_decision(webhook, &review, &set);
+        }
+    }
+}
+
+/// What holds for every decision holds for this one.
+fn assert_decision(webhook: Webhook, review: &Value, set: &PolicySet) {
+    let body = serde_json::to_vec(review).expect("a JSON value");
+    if let Ok((subject, decision)) = decide(webhook, &body, set, Options::default()) {
+        common::assert_invariants(webhook, &body, set, &subject, &decision);
     }
 }
 

@@ -41,4 +41,5 @@ pub mod trace;
 pub mod trigger;
 pub mod trigger_source;
 pub mod view;
+pub mod violation;
 pub mod words;

@@ -9,7 +9,6 @@ mod rejection;
 mod throttle;
 
 use tracing_subscriber::EnvFilter;
-use tracing_subscriber::fmt::writer::BoxMakeWriter;
 
 pub use decisions::log_reply;
 pub use metrics::{InFlight, Metrics};
@@ -27,19 +26,31 @@ pub enum LogFormat {
     Json,
 }
 
+/// A level that is none.
+#[derive(Debug, thiserror::Error)]
+#[error("expected a log level such as info or debug, found {level:?}")]
+pub struct LevelError {
+    /// What was given.
+    pub level: String,
+    /// What is wrong with it.
+    #[source]
+    pub source: tracing_subscriber::filter::ParseError,
+}
+
 /// Starts logging to stderr; a second call changes nothing.
 ///
 /// `level` is `error`, `warn`, `info`, `debug` or `trace`, or directives such as `runstamp=debug,rustls=info`.
 ///
 /// # Errors
 /// When `level` is neither.
-pub fn start_logging(format: LogFormat, level: &str) -> Result<(), String> {
-    let filter = EnvFilter::builder()
-        .parse(level)
-        .map_err(|error| format!("expected a log level such as info or debug, found {level:?}: {error}"))?;
+pub fn start_logging(format: LogFormat, level: &str) -> Result<(), LevelError> {
+    let filter = EnvFilter::builder().parse(level).map_err(|source| LevelError {
+        level: level.to_owned(),
+        source,
+    })?;
     let builder = tracing_subscriber::fmt()
         .with_env_filter(filter)
-        .with_writer(BoxMakeWriter::new(std::io::stderr));
+        .with_writer(std::io::stderr);
     let started = match format {
         LogFormat::Text => builder.with_ansi(use_colour()).with_target(false).try_init(),
         LogFormat::Json => builder.json().flatten_event(true).with_current_span(false).try_init(),

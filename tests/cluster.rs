@@ -24,6 +24,9 @@ mod support {
     pub(crate) mod runstamp;
 }
 
+#[path = "common/readme.rs"]
+mod readme;
+
 mod cluster {
     pub(crate) mod casts;
     pub(crate) mod rerun;

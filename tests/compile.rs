@@ -3,6 +3,8 @@
 //! Each file is a user's, on top of the built-in documents in `builtin.yaml`.
 //! A new case is a new file; `UPDATE_GOLDENS=1 cargo test --test compile` writes its golden, for a person to read.
 
+#![cfg(test)]
+
 use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -11,7 +13,7 @@ use runstamp::domain::compile::{Compilation, compile};
 use runstamp::domain::policy_set::PolicySet;
 use runstamp::domain::source::{Problem, Severity, Span};
 use runstamp::domain::words::{Place, RunKind};
-use runstamp::policy_file::{PolicyText, SourceFiles, read_texts};
+use runstamp::policy_file::{PolicyText, SourceFiles, collect_texts, read_texts};
 
 /// The cases of a folder, in order: everything but goldens.
 fn cases(folder: &str) -> Vec<PathBuf> {
@@ -388,4 +390,18 @@ fn ten_thousand_policies_of_one_key_compile_and_are_not_ten_thousand_warnings() 
     );
     let set = compilation.set.unwrap();
     assert_eq!(set.candidates(RunKind::TaskRun, "team-4").count(), 5_001);
+}
+
+#[test]
+fn the_shipped_policies_compile_without_a_word() {
+    let shipped = |folder: &str, builtin: bool| {
+        let texts = collect_texts(&[Path::new("policies").join(folder)]).unwrap();
+        texts.into_iter().map(move |text| PolicyText { builtin, ..text })
+    };
+    for added in ["starter", "optional"] {
+        let texts = shipped("builtin", true).chain(shipped(added, false)).collect();
+        let (files, compilation) = compile_texts(texts);
+        assert_eq!(shown(&compilation.problems, &files), "", "with {added}");
+        assert!(compilation.set.is_some());
+    }
 }

@@ -78,7 +78,6 @@ chains.tekton.dev/signed
   Chains is done with this Run: true, failed or skipped.
   class         state of integration chains
   place         annotation of PipelineRun, TaskRun, CustomRun
-  value         any text on one line that holds no credential
   written by    chains-controller
                   chains-controller: system:serviceaccount:tekton-chains:tekton-chains-controller
                   chains-controller: system:serviceaccount:tekton-pipelines:tekton-chains-controller

@@ -1,5 +1,13 @@
 //! The server on real sockets: handshakes, rotation, limits, overload, drain, reload, and the binary around it.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a panic is how a test reports, in helpers as in tests"
+)]
+
 #[path = "server/binary.rs"]
 mod binary;
 #[path = "server/client.rs"]

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, anyhow, bail};
-use clap::builder::FalseyValueParser;
+use clap::builder::{FalseyValueParser, RangedU64ValueParser};
 use clap::{Args, ValueEnum};
 use jiff::SignedDuration;
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -65,13 +65,13 @@ pub(super) struct ServeArgs {
     #[arg(long, value_name = "ADDRESS", env = "RUNSTAMP_LISTEN_PLAIN")]
     listen_plain: Option<SocketAddr>,
     /// Largest request body
-    #[arg(long, value_name = "BYTES", env = "RUNSTAMP_MAX_BODY_BYTES", default_value_t = Limits::default().max_body_bytes)]
+    #[arg(long, value_name = "BYTES", env = "RUNSTAMP_MAX_BODY_BYTES", default_value_t = Limits::default().max_body_bytes, value_parser = at_least_one())]
     max_body_bytes: usize,
     /// Longest time that a body may take to arrive
     #[arg(long, value_name = "DURATION", env = "RUNSTAMP_BODY_TIME_LIMIT", default_value = "5s", value_parser = duration)]
     body_time_limit: Duration,
     /// Requests at once; one more is answered with 503 immediately
-    #[arg(long, value_name = "NUMBER", env = "RUNSTAMP_MAX_IN_FLIGHT", default_value_t = Limits::default().max_in_flight)]
+    #[arg(long, value_name = "NUMBER", env = "RUNSTAMP_MAX_IN_FLIGHT", default_value_t = Limits::default().max_in_flight, value_parser = at_least_one())]
     max_in_flight: usize,
     /// How long connections are accepted after SIGTERM [default: 5s; with --dev 0s]
     #[arg(long, value_name = "DURATION", env = "RUNSTAMP_SHUTDOWN_DELAY", value_parser = duration)]
@@ -107,8 +107,7 @@ impl From<LogFormatArg> for LogFormat {
 
 /// Serves until a signal comes.
 pub(super) fn run(arguments: &ServeArgs) -> anyhow::Result<Verdict> {
-    start_logging(arguments.log_format.into(), &arguments.log_level)
-        .map_err(|reason| anyhow!("--log-level: {reason}"))?;
+    start_logging(arguments.log_format.into(), &arguments.log_level).context("--log-level")?;
     log_panics();
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
@@ -318,6 +317,11 @@ fn log_panics() {
     }));
 }
 
+/// A limit of nothing would refuse every request.
+fn at_least_one() -> RangedU64ValueParser<usize> {
+    RangedU64ValueParser::new().range(1..)
+}
+
 /// Reads `5s`, `500ms`, `2m`.
 fn duration(text: &str) -> Result<Duration, String> {
     let expected = || format!("expected a duration such as 5s, 500ms or 2m, found {text:?}");
@@ -391,6 +395,8 @@ mod tests {
         check(&["--client-name", "api", "--dev"]);
         check(&["--dev", "--body-time-limit", "5"]);
         check(&["--dev", "--listen", "localhost"]);
+        check(&["--dev", "--max-in-flight", "0"]);
+        check(&["--dev", "--max-body-bytes", "-1"]);
     }
 
     #[test]

@@ -5,13 +5,13 @@
 
 mod suite;
 
-pub use suite::{CaseDefinition, ExpectDefinition, ExpectedCause, RunDefinition, SubjectDefinition, SuiteDefinition};
-
 use super::source::{Located, Span};
 use super::words::{
     ConfigPlace, CopiedOwnerReferences, Mode, OnChild, OnConflict, OnMissing, Operator, Reaction, ResetRule, RunKind,
     StateKeyUpdates,
 };
+
+pub use suite::{CaseDefinition, ExpectDefinition, ExpectedCause, RunDefinition, SubjectDefinition, SuiteDefinition};
 
 /// A string as written.
 pub type Text = Located<String>;

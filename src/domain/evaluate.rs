@@ -3,6 +3,7 @@
 //! Both are pure functions of the request, the policy set and what is known of the namespace.
 
 mod create;
+mod standing;
 mod update;
 
 use super::decision::{Decision, Lineage, Verdict};

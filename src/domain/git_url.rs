@@ -38,7 +38,7 @@ impl GitUrl {
         };
         let host = canonical_host(spelled.host)?;
         let segments: Vec<&str> = spelled.path.split('/').filter(|segment| !segment.is_empty()).collect();
-        let (host, segments) = provider::canonical(host, &segments).ok_or(GitUrlError::NoRepository)?;
+        let (host, path) = provider::canonical(host, &segments).ok_or(GitUrlError::NoRepository)?;
         Ok(Self {
             scheme: spelled.scheme,
             // A web port says which server it is; the port of ssh or git says nothing about the web address.
@@ -49,7 +49,7 @@ impl GitUrl {
                 _ => false,
             }),
             host,
-            path: segments.join("/"),
+            path,
         })
     }
 

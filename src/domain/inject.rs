@@ -2,8 +2,9 @@
 
 mod block;
 mod render;
+mod room;
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::cause::{Cause, CauseKind};
@@ -18,6 +19,7 @@ use super::trigger::Facts;
 use super::view::View;
 use super::words::{Mode, OnConflict, OnMissing, Place, Reaction};
 use render::{Rendered, Renderer};
+use room::{added_bytes, bytes_before};
 
 /// Kubernetes' limit for the keys and values of all annotations together
 /// (`k8s.io/apimachinery/pkg/api/validation`, `TotalAnnotationSizeLimitB`).
@@ -37,8 +39,8 @@ pub struct Claim<'s> {
 /// What is put in, by key.
 #[derive(Debug, Default)]
 pub struct Claims<'s> {
-    annotations: HashMap<String, Claim<'s>>,
-    labels: HashMap<String, Claim<'s>>,
+    annotations: BTreeMap<String, Claim<'s>>,
+    labels: BTreeMap<String, Claim<'s>>,
 }
 
 impl<'s> Claims<'s> {
@@ -52,15 +54,13 @@ impl<'s> Claims<'s> {
     }
 
     /// Everything that is put in at a place, sorted by key.
-    pub fn sorted(&self, place: Place) -> Vec<(&str, &Claim<'s>)> {
+    pub fn sorted(&self, place: Place) -> impl Iterator<Item = (&str, &Claim<'s>)> {
         let claims = match place {
-            Place::Annotation => &self.annotations,
-            Place::Label => &self.labels,
-            Place::Finalizer => return Vec::new(),
+            Place::Annotation => Some(&self.annotations),
+            Place::Label => Some(&self.labels),
+            Place::Finalizer => None,
         };
-        let mut sorted: Vec<_> = claims.iter().map(|(key, claim)| (key.as_str(), claim)).collect();
-        sorted.sort_by_key(|(key, _)| *key);
-        sorted
+        claims.into_iter().flatten().map(|(key, claim)| (key.as_str(), claim))
     }
 
     /// Whether nothing is put in.
@@ -121,10 +121,7 @@ pub fn inject<'s>(
         view,
         set,
         constraints,
-        annotations_bytes: view
-            .values(Place::Annotation)
-            .map(|(key, value)| key.len() + value.len())
-            .sum(),
+        annotations_bytes: bytes_before(view),
         outcome: Injections::default(),
         trace,
     };
@@ -144,7 +141,7 @@ struct Injector<'v, 'r, 's, 't> {
     view: &'v View<'r>,
     set: &'s PolicySet,
     constraints: Vec<(&'s RunPolicy, &'s Constraint)>,
-    /// Keys and values of all annotations that there will be.
+    /// Keys and values of all annotations that there will be, the record among them.
     annotations_bytes: usize,
     outcome: Injections<'s>,
     trace: Option<&'t mut Trace>,
@@ -160,11 +157,16 @@ impl<'s> Injector<'_, '_, 's, '_> {
         reading: &mut Reading<'_, '_>,
     ) {
         let present = self.view.value(injection.place, &injection.key);
-        match self.standing(policy, injection, present, &[&injection.key], None, renderer, reading) {
+        let spellings = std::slice::from_ref(&injection.key);
+        match self.standing(policy, injection, present, spellings, None, renderer, reading) {
             Standing::Satisfied => self.shadow(policy, injection.place, &injection.key, "Equal"),
             Standing::Blocked(reason) => self.skip(policy, injection.place, &injection.key, reason),
             Standing::Free(value, overwritten) => {
-                self.put(policy, injection.place, &injection.key, value, overwritten);
+                let (place, key) = (injection.place, &injection.key);
+                match self.has_room(added_bytes(place, key, &value, &policy.name, overwritten.as_deref())) {
+                    Ok(()) => self.put(policy, place, key, value, overwritten),
+                    Err(reason) => self.skip(policy, place, key, reason),
+                }
             }
         }
     }
@@ -176,7 +178,7 @@ impl<'s> Injector<'_, '_, 's, '_> {
         policy: &'s RunPolicy,
         injection: &'s Injection,
         present: Option<&str>,
-        spellings: &[&str],
+        spellings: &[String],
         declared: Option<(&Integration, usize)>,
         renderer: &mut Renderer<'s, '_>,
         reading: &mut Reading<'_, '_>,
@@ -276,15 +278,22 @@ impl<'s> Injector<'_, '_, 's, '_> {
                 }
             }
         } else {
-            ValueSchema::default()
-                .check(value, urls)
-                .map_err(|violation| violation.message)?;
+            // Nobody has said what a key without a declaration holds, so a `$(` that a policy spells out may stand there.
+            let anything = ValueSchema {
+                template: true,
+                ..ValueSchema::default()
+            };
+            anything.check(value, urls).map_err(|violation| violation.message)?;
         }
         if injection.place == Place::Label && !super::names::is_label_value(value) {
             return Err(format!("{} is not a label value", quoted(value)));
         }
-        let size = self.annotations_bytes + injection.key.len() + value.len();
-        if injection.place == Place::Annotation && size > MAX_ANNOTATIONS_BYTES {
+        Ok(())
+    }
+
+    /// Whether the annotations have room for so much more.
+    fn has_room(&self, added: usize) -> Result<(), String> {
+        if self.annotations_bytes + added > MAX_ANNOTATIONS_BYTES {
             return Err(format!(
                 "the annotations would be larger than {MAX_ANNOTATIONS_BYTES} bytes together"
             ));
@@ -298,11 +307,7 @@ impl<'s> Injector<'_, '_, 's, '_> {
             self.shadow(policy, place, key, outcome);
             return;
         }
-        if place == Place::Annotation {
-            // The record of provenance grows with every key: its policy, a hash and the punctuation around them.
-            let recorded = key.len() + policy.name.len() + overwritten.as_ref().map_or(0, String::len) + 20;
-            self.annotations_bytes += key.len() + value.len() + recorded;
-        }
+        self.annotations_bytes += added_bytes(place, key, &value, &policy.name, overwritten.as_deref());
         if let Some(trace) = self.trace.as_deref_mut() {
             trace.events.push(Event::KeyInjected {
                 policy: Arc::clone(&policy.name),

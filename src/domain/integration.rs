@@ -3,11 +3,11 @@
 use std::sync::Arc;
 
 use super::cause::{Cause, CauseKind};
-use super::decision::{Author, Violation};
 use super::field_path::FieldPath;
 use super::identity::Identities;
 use super::pattern::{Glob, Pattern};
 use super::schema::{self, UrlRules, ValueSchema};
+use super::violation::{Author, Violation};
 use super::words::{OnChild, Place, Reaction, ResetRule, RunKind, StateKeyUpdates};
 
 /// One integration, compiled.
@@ -119,8 +119,8 @@ pub struct StateKey {
     pub on_child: OnChild,
     /// What a change by someone who is not a writer meets.
     pub updates: StateKeyUpdates,
-    /// What its values must be, whoever is not a writer.
-    pub schema: ValueSchema,
+    /// What its values must be, whoever is not a writer; nothing where any will do.
+    pub schema: Option<ValueSchema>,
 }
 
 impl StateKey {
@@ -137,7 +137,7 @@ impl StateKey {
             kind,
             message,
             suggestion,
-        } = self.schema.check(value, urls).err()?;
+        } = self.schema.as_ref()?.check(value, urls).err()?;
         let cause = Cause {
             field: self.field(key),
             kind,

@@ -38,25 +38,38 @@ impl<'s> Bench<'s> {
             .filter(|policy| policy.mode == Mode::Enforce)
     }
 
-    /// Judges one annotation: its value if it is declared, its very key if it is not. `field` is where it stands.
-    pub fn judge_annotation(&self, key: &str, value: &str, field: &dyn Fn() -> FieldPath, found: &mut Vec<Violation>) {
-        match self.set.registry.annotation(key) {
+    /// Judges one annotation or label: its value if it is declared as configuration; the very key of an annotation if nobody declares it.
+    /// `field` is where it stands.
+    pub fn judge(
+        &self,
+        place: Place,
+        key: &str,
+        value: &str,
+        field: &dyn Fn() -> FieldPath,
+        found: &mut Vec<Violation>,
+    ) {
+        self.judge_declared(place, self.set.registry.declared(place, key), key, value, field, found);
+    }
+
+    /// The same for a key that has been looked up.
+    pub fn judge_declared(
+        &self,
+        place: Place,
+        declared: Option<DeclaredKeyRef<'_>>,
+        key: &str,
+        value: &str,
+        field: &dyn Fn() -> FieldPath,
+        found: &mut Vec<Violation>,
+    ) {
+        match declared {
             Some(DeclaredKeyRef::State(_)) => {}
-            None => keys::judge_undeclared(self, key, field, found),
+            None if place == Place::Annotation => keys::judge_undeclared(self, key, field, found),
+            None => {}
             Some(DeclaredKeyRef::Config { integration, key, .. }) => {
                 if let Some(config) = integration.config.get(key) {
                     self.judge_value(integration, key, config, value, field, found);
                 }
             }
-        }
-    }
-
-    /// Judges the value of a label that is declared as configuration.
-    pub fn judge_label(&self, key: &str, value: &str, field: &dyn Fn() -> FieldPath, found: &mut Vec<Violation>) {
-        if let Some(DeclaredKeyRef::Config { integration, key, .. }) = self.set.registry.declared(Place::Label, key)
-            && let Some(config) = integration.config.get(key)
-        {
-            self.judge_value(integration, key, config, value, field, found);
         }
     }
 

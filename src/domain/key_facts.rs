@@ -86,7 +86,7 @@ pub struct KeyFacts<'s> {
     pub kinds: Vec<RunKind>,
     /// Must be there once any key of the integration is set.
     pub required: bool,
-    /// What values may be; finalizers have none.
+    /// What values may be; nothing for a finalizer, and for a state key that may hold anything.
     pub schema: Option<&'s ValueSchema>,
     /// A value that fits.
     pub example: Option<String>,
@@ -224,7 +224,7 @@ fn of_state<'s>(state: &'s StateKey, set: &PolicySet) -> KeyFacts<'s> {
         source: state.source.clone(),
         kinds: state.kinds.clone(),
         required: false,
-        schema: (state.place != Place::Finalizer).then_some(&state.schema),
+        schema: state.schema.as_ref(),
         example: None,
         writers: state.writer_names.iter().map(users).collect(),
         creators: state
@@ -279,7 +279,8 @@ fn unknown(asked: &str, set: &PolicySet) -> UnknownKey {
         kind: RunKind::PipelineRun,
         policies: &[],
     };
-    bench.judge_annotation(asked, "", &|| FieldPath::annotation(asked), &mut violations);
+    let field = || FieldPath::annotation(asked);
+    bench.judge(Place::Annotation, asked, "", &field, &mut violations);
     if let Some(violation) = violations.into_iter().next() {
         let met = match violation.reaction {
             Reaction::Deny => "a Run with it is refused",

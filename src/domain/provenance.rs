@@ -11,9 +11,10 @@ use std::sync::Arc;
 use sha2::{Digest as _, Sha256};
 
 use super::decision::{Author, RemovalReason, Removed};
-use super::integration::field_of;
+use super::integration::{Rule, field_of};
 use super::policy::RunPolicy;
 use super::policy_set::PolicySet;
+use super::registry::DeclaredKeyRef;
 use super::run::StringMap;
 use super::view::View;
 use super::words::Place;
@@ -72,7 +73,10 @@ impl<'r> Provenance<'r> {
                 else {
                     continue;
                 };
-                if let Some(policy) = entry.author_of(place, key, value, set) {
+                if let Some(policy) = entry
+                    .author_of(place, key, value, set)
+                    .filter(|_| !self.stands_in_edited_group(place, key, view, set))
+                {
                     view.take(place, position);
                     if let Some(overwritten) = entry.overwritten {
                         view.restore(place, position, overwritten.to_owned());
@@ -87,6 +91,35 @@ impl<'r> Provenance<'r> {
             }
         }
         recalled
+    }
+
+    /// Whether somebody has edited another key of the group that this one belongs to.
+    ///
+    /// Then the whole group is theirs: a group is never injected in part, so recalling the rest would leave their key alone,
+    /// and the Run would be refused for what Runstamp took away.
+    fn stands_in_edited_group(&self, place: Place, key: &str, view: &View<'_>, set: &PolicySet) -> bool {
+        let Some(DeclaredKeyRef::Config { integration, key, .. }) =
+            set.registry.annotation(key).filter(|_| place == Place::Annotation)
+        else {
+            return false;
+        };
+        let groups = integration.rules.iter().filter_map(|rule| match rule {
+            Rule::Together(group) if group.contains(&key) => Some(group),
+            _ => None,
+        });
+        let mut mates = groups
+            .flatten()
+            .filter(|mate| **mate != key)
+            .filter_map(|mate| integration.config.get(*mate));
+        // A key that the user had set all along is in no record, and keeps nothing from being derived again.
+        mates.any(|mate| {
+            let was_ours = mate.spellings.iter().any(|key| self.entry(place, key).is_some());
+            let is_theirs = |key: &String| {
+                let value = view.map(place).get(key);
+                value.is_some_and(|value| !self.vouches_for(place, key, value, set))
+            };
+            was_ours && mate.spellings.iter().any(is_theirs)
+        })
     }
 
     fn entry(&self, place: Place, key: &str) -> Option<Entry<'_>> {

@@ -2,6 +2,7 @@
 //!
 //! Metadata is read strictly, since every decision rests on it; `spec` is read leniently, since judging it is Tekton's business.
 
+mod emptiness;
 mod lenient;
 mod object;
 mod string_map;
@@ -133,7 +134,7 @@ impl Run<'_> {
     ///
     /// Go clients send `status: {}`, the pipelines controller `status: {"podName": ""}`: neither tells of another Run.
     pub fn has_status(&self) -> bool {
-        self.status.is_some_and(|raw| !lenient::is_empty_value(raw.get()))
+        self.status.is_some_and(|raw| !emptiness::is_empty_value(raw.get()))
     }
 }
 

@@ -5,11 +5,12 @@ mod fact_type;
 
 use std::borrow::Cow;
 use std::collections::HashMap;
+use std::fmt;
 use std::sync::Arc;
 
 pub use fact_type::typed;
 
-use super::path::{Path, Presence};
+use super::path::{Presence, Shape};
 use super::policy_set::PolicySet;
 use super::reading::{Found, Reading};
 use super::schema::quoted;
@@ -24,10 +25,42 @@ pub struct Fact {
     pub value: String,
     /// Name of the source.
     pub source: Arc<str>,
-    /// The field it came from, or the fact that it was derived from: `spec.params[revision]`, `url`.
-    pub from: String,
+    /// What it came from.
+    pub from: FactField,
     /// Whether the word of whoever created the Run is trusted by the source.
     pub trusted: bool,
+}
+
+/// The field that a fact came from, or the fact that it was derived from; shown as `spec.params[revision]`, `url`.
+///
+/// Every Run has facts and few people ask for them, so the text is not made before somebody does.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum FactField {
+    /// An annotation of this key.
+    Annotation(Arc<str>),
+    /// A label of this key.
+    Label(Arc<str>),
+    /// The parameter of this name.
+    Param(Arc<str>),
+    /// Where this path leads.
+    Path(Arc<str>),
+    /// The trigger source of this name, in its own words.
+    Source(Arc<str>),
+    /// Another fact.
+    Fact(FactName),
+}
+
+impl fmt::Display for FactField {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Annotation(key) => write!(formatter, "metadata.annotations[{key}]"),
+            Self::Label(key) => write!(formatter, "metadata.labels[{key}]"),
+            Self::Param(name) => write!(formatter, "spec.params[{name}]"),
+            Self::Path(path) => formatter.write_str(path.trim_start_matches("$.")),
+            Self::Source(name) => write!(formatter, "trigger source {name}"),
+            Self::Fact(fact) => formatter.write_str(fact.word()),
+        }
+    }
 }
 
 /// The facts of one Run.
@@ -205,7 +238,7 @@ fn listen(
                 trace.events.push(Event::FactFound {
                     fact: name.word(),
                     source: Arc::clone(&fact.source),
-                    from: fact.from.clone(),
+                    from: fact.from.to_string(),
                     value: fact.value.clone(),
                 });
             }
@@ -246,22 +279,22 @@ fn ask(
     source: &TriggerSource,
     reading: &mut Reading<'_, '_>,
     mut trace: Option<&mut Trace>,
-) -> Option<(String, String)> {
-    let mut judge = |text: Result<Cow<'_, str>, String>, from: &dyn Fn() -> String| {
-        let verdict = match text {
-            Ok(text) => judge_candidate(fact_source, &text),
-            Err(reason) => Err(reason),
+) -> Option<(String, FactField)> {
+    let mut judge = |candidate: Candidate<'_>, from: FactField| {
+        let verdict = match &candidate {
+            Ok(text) => judge_candidate(fact_source, text),
+            Err(unfit) => Err(*unfit),
         };
         match verdict {
-            Ok(value) => Some((value, from())),
-            Err(reason) => {
+            Ok(value) => Some((value, from)),
+            Err(unfit) => {
                 if let Some(trace) = trace.as_deref_mut() {
                     let source = Arc::clone(&source.name);
                     trace.events.push(Event::FactRefused {
                         fact: fact_source.fact.word(),
                         source,
-                        from: from(),
-                        reason,
+                        from: from.to_string(),
+                        reason: unfit.to_string(),
                     });
                 }
                 None
@@ -271,52 +304,63 @@ fn ask(
     match &fact_source.origin {
         FactOrigin::Annotation(key) => {
             let text = reading.view().annotation(key)?;
-            judge(Ok(Cow::Borrowed(text)), &|| format!("metadata.annotations[{key}]"))
+            judge(Ok(Cow::Borrowed(text)), FactField::Annotation(Arc::clone(key)))
         }
         FactOrigin::Label(key) => {
             let text = reading.view().label(key)?;
-            judge(Ok(Cow::Borrowed(text)), &|| format!("metadata.labels[{key}]"))
+            judge(Ok(Cow::Borrowed(text)), FactField::Label(Arc::clone(key)))
         }
-        FactOrigin::Literal(text) => judge(Ok(Cow::Borrowed(text)), &|| format!("trigger source {}", source.name)),
+        FactOrigin::Literal(text) => judge(Ok(Cow::Borrowed(text)), FactField::Source(Arc::clone(&source.name))),
         FactOrigin::Params(names) => names
             .iter()
-            .find_map(|name| judge(candidate(reading.param(name))?, &|| format!("spec.params[{name}]"))),
+            .find_map(|name| judge(candidate(reading.param(name))?, FactField::Param(Arc::clone(name)))),
         FactOrigin::Path(path) => {
             let text = candidate(reading.lookup(path))?;
-            judge(text, &|| describe(path))
+            judge(text, FactField::Path(path.text().into()))
         }
     }
 }
 
-fn describe(path: &Path) -> String {
-    path.text().trim_start_matches("$.").to_owned()
+/// A text that may become a fact, or why there is none.
+type Candidate<'c> = Result<Cow<'c, str>, Unfit<'c>>;
+
+/// What was found, and why it will not do. Only a trace puts it into words: most params called `revision` hold a branch.
+#[derive(Debug, Clone, Copy)]
+enum Unfit<'c> {
+    Mistyped(Shape),
+    TooLarge,
+    Pattern(&'c str),
+    Type(&'c str, FactName),
 }
 
-fn candidate(found: Found<'_>) -> Option<Result<Cow<'_, str>, String>> {
+impl fmt::Display for Unfit<'_> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Mistyped(shape) => write!(formatter, "found {shape}"),
+            Self::TooLarge => formatter.write_str("found more than a path may visit"),
+            Self::Pattern(text) => write!(formatter, "{} does not match the pattern", quoted(text)),
+            Self::Type(text, fact) => write!(formatter, "{} is not {}", quoted(text), fact_type::describe(*fact)),
+        }
+    }
+}
+
+fn candidate(found: Found<'_>) -> Option<Candidate<'_>> {
     match found {
         Found::Absent => None,
         Found::Text(text) => Some(Ok(text)),
-        Found::Mistyped(shape) => Some(Err(format!("found {shape}"))),
-        Found::TooLarge => Some(Err("found more than a path may visit".to_owned())),
+        Found::Mistyped(shape) => Some(Err(Unfit::Mistyped(shape))),
+        Found::TooLarge => Some(Err(Unfit::TooLarge)),
     }
 }
 
-/// Cuts out, translates and types one candidate; the error says what was found and why it will not do.
-fn judge_candidate(fact_source: &FactSource, text: &str) -> Result<String, String> {
+/// Cuts out, translates and types one candidate.
+fn judge_candidate<'c>(fact_source: &'c FactSource, text: &'c str) -> Result<String, Unfit<'c>> {
     let cut = match &fact_source.pattern {
-        Some(pattern) => pattern
-            .capture1(text)
-            .ok_or_else(|| format!("{} does not match the pattern", quoted(text)))?,
+        Some(pattern) => pattern.capture1(text).ok_or(Unfit::Pattern(text))?,
         None => text,
     };
     let translated = translate(&fact_source.map, cut);
-    typed(fact_source.fact, translated).ok_or_else(|| {
-        format!(
-            "{} is not {}",
-            quoted(translated),
-            fact_type::describe(fact_source.fact)
-        )
-    })
+    typed(fact_source.fact, translated).ok_or(Unfit::Type(translated, fact_source.fact))
 }
 
 fn translate<'t>(map: &'t HashMap<String, String>, text: &'t str) -> &'t str {

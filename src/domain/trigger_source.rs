@@ -51,11 +51,11 @@ pub struct FactSource {
 #[derive(Debug)]
 pub enum FactOrigin {
     /// In an annotation.
-    Annotation(String),
+    Annotation(Arc<str>),
     /// In a label.
-    Label(String),
+    Label(Arc<str>),
     /// In the first of these parameters with a valid value.
-    Params(Vec<String>),
+    Params(Vec<Arc<str>>),
     /// Where a path leads.
     Path(Path),
     /// In the source itself.

@@ -215,6 +215,9 @@ words! {
     }
 }
 
+/// The canonical events, values of the fact `event`.
+pub const EVENTS: [&str; 6] = ["push", "pull_request", "tag", "comment", "schedule", "manual"];
+
 impl FactName {
     /// How many facts there are.
     pub const COUNT: usize = Self::WORDS.len();

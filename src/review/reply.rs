@@ -1,5 +1,6 @@
 //! Writing a reply: verdict, causes, warnings and audit annotations within the limits of the API server.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
@@ -10,6 +11,7 @@ use serde::Serialize;
 use super::{Stance, Subject, Webhook};
 use crate::domain::decision::{Decision, Verdict, Violation};
 use crate::domain::policy_set::PolicySet;
+use crate::domain::schema::one_line;
 use crate::domain::words::Reaction;
 
 /// Longest warning, in characters; longer ones may be cut by clients (`k8s.io/api/admission/v1`, `AdmissionResponse.warnings`).
@@ -46,7 +48,7 @@ struct Response<'a> {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     warnings: Vec<String>,
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
-    audit_annotations: BTreeMap<&'static str, String>,
+    audit_annotations: BTreeMap<&'static str, Cow<'a, str>>,
 }
 
 #[derive(Serialize)]
@@ -159,7 +161,8 @@ fn refusal<'a>(subject: &'a Subject<'_>, decision: &Decision) -> Status<'a> {
             message: format!("{} more mistakes are not shown (runstamp)", count - causes.len()),
         });
     }
-    let mut message = format!("runstamp refused {kind} \"{}\"", subject.name);
+    // Nobody has checked the name yet: mutating webhooks are called before the API server's own validation.
+    let mut message = format!("runstamp refused {kind} \"{}\"", one_line(&subject.name));
     match causes.as_slice() {
         [only] => {
             let _ = write!(message, ": {}: {}", only.field, only.message);
@@ -236,18 +239,18 @@ fn one_warning(text: &str) -> String {
 ///
 /// Both configurations name their webhook alike, and the API server keeps the annotations of both under that name:
 /// the verdict of `/validate` has a key of its own.
-fn audit_annotations(
+fn audit_annotations<'a>(
     webhook: Webhook,
-    decision: &Decision,
-    set: &PolicySet,
+    decision: &'a Decision,
+    set: &'a PolicySet,
     stance: Stance,
-) -> BTreeMap<&'static str, String> {
+) -> BTreeMap<&'static str, Cow<'a, str>> {
     let mut annotations = BTreeMap::new();
     let verdict = if decision.is_allowed() { "Allowed" } else { "Denied" };
     let verdict = if stance.observe {
-        format!("Observed: {verdict}")
+        Cow::Owned(format!("Observed: {verdict}"))
     } else {
-        verdict.to_owned()
+        Cow::Borrowed(verdict)
     };
     let key = if webhook == Webhook::Mutate {
         "decision"
@@ -255,27 +258,27 @@ fn audit_annotations(
         "validation"
     };
     annotations.insert(key, verdict);
-    annotations.insert("policy-set", set.digest().as_str().to_owned());
+    annotations.insert("policy-set", set.digest().as_str().into());
     if let Some(lineage) = decision.lineage {
-        annotations.insert("lineage", lineage.word().to_owned());
+        annotations.insert("lineage", lineage.word().into());
     }
-    let removed = decision.removed.iter().map(|removed| removed.field.to_string());
-    let injected = decision.injected.iter().map(|injected| injected.key.clone());
-    let skipped = decision.skipped.iter().map(|skipped| skipped.field.to_string());
+    let removed = decision.removed.iter().map(|removed| removed.field.to_string().into());
+    let injected = decision.injected.iter().map(|injected| injected.key.as_str().into());
+    let skipped = decision.skipped.iter().map(|skipped| skipped.field.to_string().into());
     for (key, list) in [
         ("removed", list(removed)),
         ("injected", list(injected)),
         ("skipped", list(skipped)),
     ] {
         if !list.is_empty() {
-            annotations.insert(key, list);
+            annotations.insert(key, list.into());
         }
     }
     annotations
 }
 
-fn list(items: impl Iterator<Item = String>) -> String {
-    let mut items: Vec<String> = items.collect();
+fn list<'a>(items: impl Iterator<Item = Cow<'a, str>>) -> String {
+    let mut items: Vec<Cow<'a, str>> = items.collect();
     items.sort();
     items.dedup();
     let mut text = String::new();

@@ -84,7 +84,8 @@ pub(super) struct ReadinessReport {
     version: &'static str,
 }
 
-fn time(seconds: i64) -> Option<String> {
+/// A moment as people and programs read it.
+pub(super) fn time(seconds: i64) -> Option<String> {
     Timestamp::from_second(seconds).ok().map(|time| time.to_string())
 }
 

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
+use super::readiness::time;
 use crate::policy_file::{PolicyText, collect_texts};
 use crate::store::{LoadError, Offered, PolicyStore};
 use crate::telemetry::Metrics;
@@ -108,12 +109,15 @@ pub async fn follow_certificate(
                     let expiry = pair.expiry();
                     metrics.set_certificate_expiry(expiry);
                     identity.replace(pair);
-                    tracing::info!(expiry, "a new serving certificate is shown from now on");
+                    tracing::info!(
+                        expires_at = time(expiry),
+                        "a new serving certificate is shown from now on"
+                    );
+                    warn_of_expiry(expiry);
                 }
             }
             Err(error) => {
-                let error = anyhow::Error::new(error);
-                let reason = format!("{error:#}");
+                let reason = with_sources(&error);
                 // The poll meets the same broken files every minute.
                 if last_error.as_ref() != Some(&reason) {
                     metrics.count_certificate_load_failure();
@@ -137,7 +141,7 @@ pub async fn follow_client_authorities(gate: Arc<ClientGate>, file: PathBuf, met
         match gate.reload(&file) {
             Ok(()) => last_error = None,
             Err(error) => {
-                let reason = format!("{:#}", anyhow::Error::new(error));
+                let reason = with_sources(&error);
                 if last_error.as_ref() != Some(&reason) {
                     metrics.count_certificate_load_failure();
                     tracing::error!(
@@ -149,6 +153,27 @@ pub async fn follow_client_authorities(gate: Arc<ClientGate>, file: PathBuf, met
             }
         }
         changes.next().await;
+    }
+}
+
+/// An error and everything that it came from, on one line.
+fn with_sources(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(error) = source {
+        text.push_str(&format!(": {error}"));
+        source = error.source();
+    }
+    text
+}
+
+/// Says so when a certificate is of no use any more; clients would only say that the call failed.
+pub(super) fn warn_of_expiry(expiry: i64) {
+    if expiry <= now() {
+        tracing::warn!(
+            expired_at = time(expiry),
+            "the serving certificate has expired: clients refuse it"
+        );
     }
 }
 

@@ -21,7 +21,8 @@ pub fn log_reply(webhook: Webhook, reply: &Reply<'_>, stance: Stance, took: Dura
         Webhook::Mutate => "/mutate",
         Webhook::Validate => "/validate",
     };
-    let observe = stance.observe;
+    // Left out of the line where it says nothing.
+    let observe = stance.observe.then_some(true);
     match &reply.decision.verdict {
         Verdict::Refused => {
             let causes = joined(

@@ -1,6 +1,7 @@
 //! What a person at a terminal sees.
 
 use crate::cluster::stage::{ALICE, BOB, Guard, cluster};
+use crate::readme;
 
 const COPIED: &str = include_str!("../../examples/copied-run.yaml");
 const MALFORMED: &str = include_str!("../../examples/malformed-run.yaml");
@@ -31,6 +32,9 @@ fn three_mistakes_are_three_bullets() {
             "each bullet says who says so: {answer:?}"
         );
     }
+    let shown = readme::output_of("kubectl create -f examples/malformed-run.yaml");
+    let lines = |text: &str| text.lines().map(|line| line.trim_end().to_owned()).collect::<Vec<_>>();
+    assert_eq!(lines(&answer.stderr), lines(&shown), "README.md shows another answer");
 }
 
 #[test]

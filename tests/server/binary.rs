@@ -85,7 +85,12 @@ async fn the_addresses_are_the_first_two_lines_and_a_signal_drains() {
         };
         let mut client = connect(address, greeting.config()).await.unwrap();
         let answer = within(client.post("/mutate", &review)).await;
-        assert!(answer.status < 500, "{answer:?}");
+        let response = answer.json()["response"].clone();
+        assert_eq!((answer.status, &response["allowed"]), (200, &true.into()));
+        assert_eq!(
+            response["patchType"], "JSONPatch",
+            "the Run to try is a copy: {response}"
+        );
         assert_eq!(within(connect_plain(plain).await.get("/readyz")).await.status, 200);
 
         served.signal(signal);

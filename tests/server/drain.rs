@@ -108,3 +108,58 @@ async fn whoever_takes_too_long_is_dropped() {
     assert!(!server.ended().await, "it is said that something was dropped");
     assert!(connect(address, config).await.is_err());
 }
+
+/// A client of the API server's kind: it keeps its connection until it is told to close it, and goes to the next server
+/// where the first lets nobody in. Everything else is a lost call.
+async fn call_until_the_second_answers(first: &TestServer, second: &TestServer, client: usize) -> usize {
+    let configs = [first.greeting().config(), second.greeting().config()];
+    let addresses = [first.address, second.address];
+    let mut server = 0;
+    let mut calls = 0;
+    loop {
+        let mut connection = match connect(addresses[server], configs[server].clone()).await {
+            Ok(connection) => connection,
+            Err(error) if error.kind() == std::io::ErrorKind::ConnectionRefused && server == 0 => {
+                server = 1;
+                continue;
+            }
+            Err(error) => panic!("client {client}, call {calls}: {error}"),
+        };
+        loop {
+            let uid = format!("{client}-{calls}");
+            let answer = within(connection.post("/mutate", &review(&uid, 0))).await;
+            assert_eq!((answer.status, &answer.json()["response"]["uid"]), (200, &uid.into()));
+            calls += 1;
+            if server == 1 {
+                return calls;
+            }
+            if answer.has("connection: close") {
+                break;
+            }
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_rollout_loses_no_call() {
+    let mut first = TestServer::start_with(|config| config.drain.delay = Duration::from_secs(1));
+    let second = TestServer::start();
+    let counted = |server: &TestServer| {
+        server.metric(
+            "runstamp_admission_reviews_total{webhook=\"mutate\",kind=\"PipelineRun\",operation=\"CREATE\",lineage=\"Root\",decision=\"allow\"}",
+        )
+    };
+    let stop = first.take_stop();
+    let (first, second) = (std::sync::Arc::new(first), std::sync::Arc::new(second));
+    let mut clients = tokio::task::JoinSet::new();
+    for client in 0..8 {
+        let (first, second) = (first.clone(), second.clone());
+        clients.spawn(async move { call_until_the_second_answers(&first, &second, client).await });
+    }
+    eventually("calls are under way", async || counted(&first) >= Some(100.0)).await;
+    stop.send(()).unwrap();
+    let calls: usize = within(clients.join_all()).await.iter().sum();
+    let answered = counted(&first).unwrap_or_default() + counted(&second).unwrap_or_default();
+    assert_eq!(answered, calls as f64);
+    println!("{calls} calls during a rollout, none lost");
+}

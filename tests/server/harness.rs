@@ -106,7 +106,12 @@ impl TestServer {
 
     /// Asks the server to end, as a signal would.
     pub(crate) fn stop(&mut self) {
-        self.stop.take().unwrap().send(()).unwrap();
+        self.take_stop().send(()).unwrap();
+    }
+
+    /// What asks the server to end, for whoever shares it.
+    pub(crate) fn take_stop(&mut self) -> oneshot::Sender<()> {
+        self.stop.take().unwrap()
     }
 
     /// Waits for the end; whether nothing was dropped.

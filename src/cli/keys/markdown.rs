@@ -6,7 +6,6 @@ use super::text::written_by;
 use crate::domain::integration::Integration;
 use crate::domain::key_facts::{KeyClass, KeyFacts};
 use crate::domain::policy_set::PolicySet;
-use crate::domain::schema::ValueSchema;
 use crate::domain::words::Reaction;
 
 const INTRODUCTION: &str = "\
@@ -110,12 +109,8 @@ fn key(facts: &KeyFacts<'_>) -> String {
 }
 
 fn value(facts: &KeyFacts<'_>) -> String {
-    // That a state key may hold anything is no news, and most of them may.
-    let is_open =
-        facts.class == KeyClass::State && facts.schema.is_some_and(|schema| *schema == ValueSchema::default());
     let mut text = facts
         .schema
-        .filter(|_| !is_open)
         .map(|schema| escaped(&schema.describe()))
         .unwrap_or_default();
     if facts.required {

@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use crate::domain::definition::{SelectorDefinition, Text};
 use crate::domain::path::Path;
 use crate::domain::pattern::{Glob, Pattern};
+use crate::domain::schema::one_line;
 use crate::domain::selector::{Operator, Requirement, RequirementPart, Selector};
 use crate::domain::source::{Problem, Span};
 use crate::domain::suggest::nearest;
@@ -22,8 +23,17 @@ pub(super) struct Context {
 }
 
 impl Context {
-    /// Adds a problem.
-    pub(super) fn report(&mut self, problem: Problem) {
+    /// Adds a problem; what it repeats of the user's text cannot break its line.
+    pub(super) fn report(&mut self, mut problem: Problem) {
+        let labels = problem.related.iter_mut().map(|(_, label)| label);
+        let texts = [&mut problem.message, &mut problem.label]
+            .into_iter()
+            .chain(&mut problem.help);
+        for text in texts.chain(labels) {
+            if text.contains(|character: char| character.is_control() || character == '`') {
+                *text = one_line(text);
+            }
+        }
         self.problems.push(problem);
     }
 
@@ -184,10 +194,12 @@ pub(super) fn listed<T: AsRef<str>>(words: &[T]) -> String {
 pub(super) fn alternatives<'a>(wanted: &str, known: impl Iterator<Item = &'a str> + Clone) -> Option<String> {
     const SHORT: usize = 20;
     if let Some(near) = nearest(wanted, known.clone()) {
-        return Some(format!("did you mean {}?", quote(near)));
+        // Not shortened, as what is only shown: this is to be copied.
+        return Some(format!("did you mean \"{near}\"?"));
     }
     let mut words: Vec<&str> = known.take(SHORT + 1).collect();
     words.sort_unstable();
+    words.dedup();
     match words.len() {
         0 => None,
         count if count > SHORT => None,

@@ -195,10 +195,28 @@ impl Collector<'_> {
     }
 
     fn enter_label(&mut self, key: &Text, definition: &InjectionDefinition, context: &mut Context) {
-        if let Some(state) = self.scope.known.registry.state(Place::Label, &key.value) {
-            let problem = state_key(Place::Label, key, &state.integration);
-            self.refuse(problem, context);
-        } else if let Err(problem) = check_injectable(Place::Label, key) {
+        match self.scope.known.registry.declared(Place::Label, &key.value) {
+            Some(DeclaredKeyRef::State(state)) => {
+                let problem = state_key(Place::Label, key, &state.integration);
+                self.refuse(problem, context);
+                return;
+            }
+            Some(DeclaredKeyRef::Config {
+                integration,
+                key: position,
+                ..
+            }) => {
+                constraints::warn_if_never_read(integration, self.scope.kinds, key, context);
+                if let Some(config) = integration.config.get(position) {
+                    let template = Template::parse(&definition.value.value, &self.scope.variables).ok();
+                    if let Some(literal) = template.as_ref().and_then(Template::literal) {
+                        self.check_literal(integration, position, config, literal, &definition.value, context);
+                    }
+                }
+            }
+            None => {}
+        }
+        if let Err(problem) = check_injectable(Place::Label, key) {
             self.refuse(problem, context);
         } else {
             self.enter_key(Place::Label, key, definition, context);

@@ -1,15 +1,20 @@
 //! Compiles the `match` of a RunPolicy.
 
+use std::collections::HashMap;
+
 use super::context::{Context, listed, quote};
 use super::integrations::kinds;
 use super::policies::Known;
-use super::sources::{EVENTS, not_an_event};
+use super::sources::not_an_event;
 use crate::domain::definition::{MatchDefinition, Text, TriggerMatchDefinition, WhereDefinition};
 use crate::domain::identity::Identities;
 use crate::domain::pattern::Glob;
 use crate::domain::policy::{Condition, Matcher, Test, TriggerMatch};
 use crate::domain::source::{Problem, Span};
-use crate::domain::words::Operator;
+use crate::domain::words::{EVENTS, Operator};
+
+/// Most excluded wildcards that listed namespaces are compared with.
+const MOST_WILDCARDS: usize = 64;
 
 /// Longest name of a namespace.
 const MAX_NAMESPACE: usize = 63;
@@ -98,17 +103,28 @@ fn namespace_glob(namespace: &Text, context: &mut Context) -> Option<Glob> {
 
 /// Warns about namespaces that are listed and excluded at once.
 fn check_excluded(definition: &MatchDefinition, context: &mut Context) {
-    let excluded: Vec<(&Text, Glob)> = definition
+    // A wildcard that is excluded as it stands is out as surely as a name.
+    let as_written: HashMap<&str, &Text> = definition
         .exclude_namespaces
         .iter()
+        .map(|text| (text.value.as_str(), text))
+        .collect();
+    let wildcards: Vec<(&Text, Glob)> = definition
+        .exclude_namespaces
+        .iter()
+        .filter(|text| text.value.contains('*'))
+        .take(MOST_WILDCARDS)
         .filter_map(|text| Glob::parse(&text.value).ok().map(|glob| (text, glob)))
         .collect();
     for namespace in definition.namespaces.iter().flatten() {
-        // A wildcard that is excluded as it stands is out as surely as a name.
-        let by = excluded.iter().find(|(text, glob)| {
-            text.value == namespace.value || !namespace.value.contains('*') && glob.matches(&namespace.value)
-        });
-        if let Some((text, _)) = by {
+        let is_name = !namespace.value.contains('*');
+        let by_wildcard = || {
+            let by = wildcards
+                .iter()
+                .find(|(_, glob)| is_name && glob.matches(&namespace.value));
+            by.map(|(text, _)| *text)
+        };
+        if let Some(text) = as_written.get(namespace.value.as_str()).copied().or_else(by_wildcard) {
             let message = format!(
                 "{} is listed and excluded: the policy will not match there",
                 quote(&namespace.value)

@@ -4,14 +4,14 @@ mod layers;
 
 use std::collections::BTreeMap;
 
-use self::layers::{Layered, layer_settings};
+use self::layers::{Layered, join_settings, layer_settings};
 use super::context::{Context, alternatives, quote};
 use crate::domain::definition::{
     Definitions, Header, IntegrationDefinition, RunPolicyDefinition, SettingsDefinition, TriggerSourceDefinition,
 };
 use crate::domain::source::Problem;
 
-/// The name that a Settings document must have.
+/// The name under which all Settings are one.
 const SETTINGS_NAME: &str = "settings";
 
 /// One document a kind and name, each kind sorted by name.
@@ -115,46 +115,29 @@ fn nothing_to_replace(kind: &str, header: &Header, builtin_names: &[String]) -> 
 fn merge_settings(mut documents: Vec<SettingsDefinition>, context: &mut Context) -> SettingsDefinition {
     documents.sort_by_key(|document| document.header.name.span);
     let (builtin, user): (Vec<_>, Vec<_>) = documents.into_iter().partition(|document| document.header.builtin);
-    let builtin = only_settings(builtin, context);
-    let user = only_settings(user, context);
+    let builtin = one_settings(builtin, context);
+    let user = one_settings(user, context);
     match (builtin, user) {
         (Some(builtin), Some(user)) if !user.header.replace_builtin => layer_settings(user, builtin, context),
         (builtin, user) => user.or(builtin).unwrap_or_else(no_settings),
     }
 }
 
-fn only_settings(documents: Vec<SettingsDefinition>, context: &mut Context) -> Option<SettingsDefinition> {
-    let mut documents = documents.into_iter();
-    let first = documents.next()?;
-    check_settings_name(&first.header, context);
-    for another in documents {
-        check_settings_name(&another.header, context);
-        let problem = Problem::error(
-            another.header.name.span,
-            "expected at most one document of kind Settings, found another",
-        );
-        context.report(
-            problem
-                .with_related(first.header.name.span, "the first one")
-                .with_help("merge the two by hand"),
-        );
+/// Several documents of one origin as one: a pack brings the identities of a distribution, an installation its own.
+fn one_settings(documents: Vec<SettingsDefinition>, context: &mut Context) -> Option<SettingsDefinition> {
+    let mut headers: Vec<Header> = Vec::new();
+    for document in &documents {
+        let header = &document.header;
+        match headers.iter().find(|known| known.name.value == header.name.value) {
+            Some(first) => context.report(declared_twice("Settings", first, header)),
+            None => headers.push(header.clone()),
+        }
     }
-    Some(first)
-}
-
-fn check_settings_name(header: &Header, context: &mut Context) {
-    if header.name.value != SETTINGS_NAME {
-        let found = quote(&header.name.value);
-        context.report(
-            Problem::error(
-                header.name.span,
-                format!("expected \"{SETTINGS_NAME}\" as the name of Settings, found {found}"),
-            )
-            .with_help(format!(
-                "write name: {SETTINGS_NAME}; a policy set has one Settings document"
-            )),
-        );
-    }
+    let mut one = documents
+        .into_iter()
+        .reduce(|all, next| join_settings(all, next, context))?;
+    one.header.name.value = SETTINGS_NAME.to_owned();
+    Some(one)
 }
 
 /// What a policy set without any Settings document has.

@@ -117,6 +117,14 @@ impl<'k> Known<'k> {
                 ),
             )
             .with_help("only the integration itself writes its state"),
+            None if is_label(integration, spelling.as_deref()) => {
+                let message = format!(
+                    "expected an annotation of integration {name}, found {}, which is a label",
+                    quote(&key.value)
+                );
+                Problem::error(key.span, message)
+                    .with_help("only annotations are named here; a label is injected by its whole key, under labels")
+            }
             None => {
                 let message = format!("integration {name} has no config key {}", quote(&key.value));
                 let names = integration.config.iter().map(|config| config.name.as_str());
@@ -148,6 +156,12 @@ impl<'k> Known<'k> {
                 .report(Problem::warning(provider.span, message).with_help(format!("did you mean {}?", quote(near))));
         }
     }
+}
+
+/// Whether the integration reads this key among the labels.
+fn is_label(integration: &Integration, key: Option<&str>) -> bool {
+    let mut labels = integration.config.iter().filter(|config| config.place == Place::Label);
+    key.is_some_and(|key| labels.any(|config| config.spellings.iter().any(|spelling| spelling == key)))
 }
 
 /// A compiled policy, with the places that warnings about it and another one need.

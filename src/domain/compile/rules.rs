@@ -1,6 +1,7 @@
 //! Compiles the rules of an Integration.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 
 use super::context::{Context, alternatives, quote};
 use super::key_rules::absolute;
@@ -80,19 +81,24 @@ impl Keys<'_> {
         span: Span,
         context: &mut Context,
     ) -> Option<Vec<usize>> {
-        let mut found: Vec<(usize, &Text)> = Vec::with_capacity(keys.len());
+        let mut found: Vec<usize> = Vec::with_capacity(keys.len());
+        let mut seen: HashMap<usize, Span> = HashMap::new();
         let mut is_complete = true;
         for key in keys {
             let Some(position) = self.position(key, context) else {
                 is_complete = false;
                 continue;
             };
-            match found.iter().find(|(other, _)| *other == position) {
-                Some((_, first)) => {
+            match seen.entry(position) {
+                Entry::Occupied(first) => {
                     let message = format!("the key {} stands in {rule} twice", quote(&key.value));
-                    context.report(Problem::error(key.span, message).with_related(first.span, "first listed here"));
+                    let problem = Problem::error(key.span, message);
+                    context.report(problem.with_related(*first.get(), "first listed here"));
                 }
-                None => found.push((position, key)),
+                Entry::Vacant(entry) => {
+                    entry.insert(key.span);
+                    found.push(position);
+                }
             }
         }
         if keys.len() < least {
@@ -106,7 +112,7 @@ impl Keys<'_> {
             context.report(Problem::error(place, message).with_help("add a key, or remove the rule"));
             return None;
         }
-        is_complete.then(|| found.into_iter().map(|(position, _)| position).collect())
+        is_complete.then_some(found)
     }
 
     fn find(&self, key: &Text) -> Option<usize> {
@@ -117,13 +123,19 @@ impl Keys<'_> {
     fn position(&self, key: &Text, context: &mut Context) -> Option<usize> {
         let position = self.find(key);
         if position.is_none() {
-            let message = format!(
-                "integration {} has no config key {}",
-                quote(self.integration),
-                quote(&key.value)
-            );
-            let names = self.config.iter().map(|config| config.name.as_str());
-            context.report(Problem::error(key.span, message).with_optional_help(alternatives(&key.value, names)));
+            let integration = quote(self.integration);
+            let spelling = absolute(self.prefix, &key.value).unwrap_or_default();
+            let is_label = self.config.iter().any(|config| config.spellings.contains(&spelling));
+            let (message, help) = if is_label {
+                let message = format!("rules speak of annotations, and {} is a label", quote(&key.value));
+                (message, Some("remove it from the rule".to_owned()))
+            } else {
+                let annotations = self.config.iter().filter(|config| config.place == Place::Annotation);
+                let names = annotations.map(|config| config.name.as_str());
+                let message = format!("integration {integration} has no config key {}", quote(&key.value));
+                (message, alternatives(&key.value, names))
+            };
+            context.report(Problem::error(key.span, message).with_optional_help(help));
         }
         position
     }

@@ -11,10 +11,7 @@ use crate::domain::git_url::GitUrl;
 use crate::domain::schema::Format;
 use crate::domain::source::Problem;
 use crate::domain::trigger_source::{FactOrigin, FactSource, TriggerSource, When};
-use crate::domain::words::{FactName, Place};
-
-/// The canonical events.
-pub(super) const EVENTS: [&str; 6] = ["push", "pull_request", "tag", "comment", "schedule", "manual"];
+use crate::domain::words::{EVENTS, FactName, Place};
 
 /// Compiles every TriggerSource, sorted by precedence, higher first, then by name.
 pub(super) fn compile(
@@ -119,16 +116,16 @@ fn fact_source(name: &Text, definition: &FactDefinition, context: &mut Context) 
 fn origin(name: &Text, definition: &FactDefinition, context: &mut Context) -> Option<FactOrigin> {
     if let Some(key) = &definition.annotation {
         check_key(Place::Annotation, key, context);
-        return Some(FactOrigin::Annotation(key.value.clone()));
+        return Some(FactOrigin::Annotation(key.value.as_str().into()));
     }
     if let Some(key) = &definition.label {
         check_key(Place::Label, key, context);
-        return Some(FactOrigin::Label(key.value.clone()));
+        return Some(FactOrigin::Label(key.value.as_str().into()));
     }
     if let Some(params) = &definition.params {
         check_params(name, params, context);
         return Some(FactOrigin::Params(
-            params.iter().map(|param| param.value.clone()).collect(),
+            params.iter().map(|param| param.value.as_str().into()).collect(),
         ));
     }
     if let Some(value) = &definition.value {

@@ -8,6 +8,8 @@ use super::settings::Surroundings;
 use super::{defaults, schemas};
 use crate::domain::definition::{IntegrationDefinition, StateDefinition};
 use crate::domain::integration::{Creator, StateKey};
+use crate::domain::pattern::Glob;
+use crate::domain::schema::ValueSchema;
 use crate::domain::words::Place;
 
 /// Compiles annotations, labels and finalizers, in this order.
@@ -52,15 +54,18 @@ fn state_key(
         values: creator.values.as_ref().and_then(|values| context.pattern(values)),
     });
     let creators = creators.collect();
+    let writers = surroundings.identities.resolve(&definition.writers, context);
+    // What is no key was reported with the other declarations.
+    let key = Glob::parse(&definition.key.value).ok()?;
     Some(StateKey {
         integration_index,
         integration: Arc::clone(integration),
         place,
-        key: context.glob(&definition.key)?,
+        key,
         description: text_or_empty(&definition.schema.description),
         source: definition.schema.source.as_ref().map(|source| source.value.clone()),
         writer_names: definition.writers.iter().map(|writer| writer.value.clone()).collect(),
-        writers: surroundings.identities.resolve(&definition.writers, context),
+        writers,
         field_managers: definition
             .field_managers
             .iter()
@@ -80,6 +85,6 @@ fn state_key(
             .updates
             .as_ref()
             .map_or(surroundings.settings.state_key_updates, |written| written.value),
-        schema,
+        schema: Some(schema).filter(|schema| *schema != ValueSchema::default()),
     })
 }

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::standing::{judge_child, judge_late_state, judge_nested, judge_user_values, judge_values};
 use crate::domain::decision::{Decision, FactReport, Injected, Lineage, Removed, Verdict};
 use crate::domain::field_path::FieldPath;
 use crate::domain::inject::{Claims, inject};
@@ -13,14 +14,13 @@ use crate::domain::policy::RunPolicy;
 use crate::domain::policy_set::PolicySet;
 use crate::domain::provenance::{Provenance, Record};
 use crate::domain::reading::Reading;
-use crate::domain::registry::DeclaredKeyRef;
 use crate::domain::request::{Options, Request};
 use crate::domain::reset::{lasting_evidence, reset};
 use crate::domain::run::Run;
 use crate::domain::trace::{Event, Trace};
 use crate::domain::trigger::{Context, context};
 use crate::domain::view::View;
-use crate::domain::words::{Place, Reaction, RunKind};
+use crate::domain::words::{Place, Reaction};
 
 /// The policies that are for a Run, and the trigger context that they read.
 struct Matched<'s> {
@@ -51,7 +51,7 @@ pub(super) fn mutate(
     decision.notices = reset.notices;
     if lineage == Lineage::Child {
         judge_child(request, &view, set, &mut decision);
-        decision.patch = patch::build(&view, &Puts::default());
+        decision.patch = patch::build(&view, Puts::default());
         return decision;
     }
     let recalled = provenance.recall(&mut view, set);
@@ -100,7 +100,7 @@ pub(super) fn mutate(
         bench.judge_rules(keys, &value_of, &is_ours, &|_| true, &mut decision.violations);
         judge_requirements(&bench, &value_of, &mut decision.violations);
     }
-    decision.patch = patch::build(&view, &puts);
+    decision.patch = patch::build(&view, puts);
     report_facts(&matched.context, options, &mut decision);
     decision.trace = trace;
     conclude(decision)
@@ -137,21 +137,13 @@ pub(super) fn validate(
         kind: request.kind,
         policies: &matched.policies,
     };
-    let is_ours = |key: &str| {
-        stored
-            .annotation(key)
-            .is_some_and(|value| provenance.vouches_for(Place::Annotation, key, value, set))
-    };
-    for (key, value) in stored.values(Place::Annotation).filter(|(key, _)| !is_ours(key)) {
-        bench.judge_annotation(key, value, &|| FieldPath::annotation(key), &mut decision.violations);
-    }
-    for (key, value) in stored.values(Place::Label) {
-        bench.judge_label(key, value, &|| FieldPath::label(key), &mut decision.violations);
-    }
+    let vouched = |place: Place, key: &str, value: &str| provenance.vouches_for(place, key, value, set);
+    judge_values(&bench, &stored, &vouched, &mut decision.violations);
     judge_nested(&bench, run, &mut decision);
     judge_late_state(request, &stored, set, &mut decision);
     let value_of = |key: &str| stored.annotation(key);
     let keys = stored.values(Place::Annotation).map(|(key, _)| key);
+    let is_ours = |key: &str| value_of(key).is_some_and(|value| vouched(Place::Annotation, key, value));
     bench.judge_rules(keys, &value_of, &is_ours, &|_| true, &mut decision.violations);
     judge_requirements(&bench, &value_of, &mut decision.violations);
     report_facts(&matched.context, options, &mut decision);
@@ -279,98 +271,6 @@ fn settle(
     puts
 }
 
-/// Judges the values that the user wrote and that stay.
-fn judge_user_values(bench: &Bench<'_>, view: &View<'_>, claims: &Claims<'_>, decision: &mut Decision) {
-    for (key, value) in view.values(Place::Annotation) {
-        if claims.get(Place::Annotation, key).is_none() {
-            bench.judge_annotation(key, value, &|| FieldPath::annotation(key), &mut decision.violations);
-        }
-    }
-    for (key, value) in view.values(Place::Label) {
-        if claims.get(Place::Label, key).is_none() {
-            bench.judge_label(key, value, &|| FieldPath::label(key), &mut decision.violations);
-        }
-    }
-    judge_state_values(bench.kind, bench.set, view, &mut decision.violations);
-}
-
-/// A state key that stays, such as a grouping key that a person may set by hand, must have a value that its integration can read.
-fn judge_state_values(
-    kind: RunKind,
-    set: &PolicySet,
-    view: &View<'_>,
-    found: &mut Vec<crate::domain::decision::Violation>,
-) {
-    for place in [Place::Annotation, Place::Label] {
-        for (key, value) in view.values(place) {
-            if let Some(state) = set.registry.state_on(kind, place, key) {
-                found.extend(state.judge_value(key, value, &set.settings.urls));
-            }
-        }
-    }
-}
-
-/// Judges metadata inside `spec` that will reach children, which are never denied themselves.
-fn judge_nested(bench: &Bench<'_>, run: &Run<'_>, decision: &mut Decision) {
-    for nested in &run.spec.nested {
-        for (key, value) in nested.annotations.iter() {
-            let field = || nested.field().field("annotations").key(key);
-            bench.judge_annotation(key, value, &field, &mut decision.violations);
-            if let Some(DeclaredKeyRef::State(state)) = bench.set.registry.annotation(key) {
-                decision.notices.push(format!(
-                    "{} is state that integration {} writes: it will reach child Runs; remove it",
-                    field(),
-                    state.integration
-                ));
-            }
-        }
-        for (key, _) in nested.labels.iter() {
-            if let Some(state) = bench.set.registry.state(Place::Label, key) {
-                decision.notices.push(format!(
-                    "{} is state that integration {} writes: it will reach child Runs; remove it",
-                    nested.field().field("labels").key(key),
-                    state.integration
-                ));
-            }
-        }
-    }
-}
-
-/// State that is still there when the Run is stored was put there by a later webhook: it is told and counted, never refused.
-fn judge_late_state(request: &Request<'_>, stored: &View<'_>, set: &PolicySet, decision: &mut Decision) {
-    judge_state_values(request.kind, set, stored, &mut decision.violations);
-    for place in [Place::Annotation, Place::Label] {
-        for (key, value) in stored.values(place) {
-            if let Some(state) = set.registry.state_on(request.kind, place, key)
-                && state.reset == crate::domain::words::ResetRule::Always
-                && !state.may_be_created_by(&request.user.name, value)
-            {
-                decision.violations.push(state.violation(
-                    state.field(key),
-                    "is state that only the integration writes, and was set after Runstamp had removed it".to_owned(),
-                    Reaction::Warn,
-                ));
-            }
-        }
-    }
-}
-
-/// A Child is never denied and nobody reads its warnings: what is wrong is counted.
-fn judge_child(request: &Request<'_>, view: &View<'_>, set: &PolicySet, decision: &mut Decision) {
-    let bench = Bench {
-        set,
-        kind: request.kind,
-        policies: &[],
-    };
-    for (key, value) in view.values(Place::Annotation) {
-        bench.judge_annotation(key, value, &|| FieldPath::annotation(key), &mut decision.violations);
-    }
-    for violation in &mut decision.violations {
-        violation.reaction = Reaction::Audit;
-    }
-    decision.notices.clear();
-}
-
 fn report_facts(context: &Context, options: Options, decision: &mut Decision) {
     if options.explain {
         decision.facts = context
@@ -380,7 +280,7 @@ fn report_facts(context: &Context, options: Options, decision: &mut Decision) {
                 fact,
                 value: found.value.clone(),
                 source: Arc::clone(&found.source),
-                from: found.from.clone(),
+                from: found.from.to_string(),
                 trusted: found.trusted,
             })
             .collect();

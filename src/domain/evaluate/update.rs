@@ -68,7 +68,7 @@ pub(super) fn mutate(
             undo(&change, &mut view, &mut puts, &mut decision);
         }
     }
-    decision.patch = patch::build(&view, &puts);
+    decision.patch = patch::build(&view, puts);
     conclude(decision)
 }
 
@@ -126,7 +126,13 @@ fn judge(
             policies: &policies,
         };
         for (key, value) in &changed {
-            bench.judge_annotation(key, value, &|| FieldPath::annotation(key), &mut decision.violations);
+            bench.judge(
+                Place::Annotation,
+                key,
+                value,
+                &|| FieldPath::annotation(key),
+                &mut decision.violations,
+            );
         }
         let keys = changed.iter().map(|(key, _)| *key).chain(removed.iter().copied());
         let provenance = Provenance::read(run.metadata.annotations());
@@ -143,7 +149,13 @@ fn judge(
         policies: &[],
     };
     for (key, value) in labels {
-        bench.judge_label(key, value, &|| FieldPath::label(key), &mut decision.violations);
+        bench.judge(
+            Place::Label,
+            key,
+            value,
+            &|| FieldPath::label(key),
+            &mut decision.violations,
+        );
     }
     for change in state_changes(request.kind, run, old, set) {
         judge_state(&change, request, set, &mut decision);

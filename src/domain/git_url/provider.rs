@@ -67,7 +67,7 @@ pub fn project_owner_repo(provider: Option<&str>, url: &GitUrl) -> Repository {
 /// Host and path of the repository that API addresses and ssh hosts speak of; none if they speak of something else.
 ///
 /// The result must be a fixed point: what comes out means the same when it goes in again.
-pub(super) fn canonical(host: String, segments: &[&str]) -> Option<(String, Vec<String>)> {
+pub(super) fn canonical(host: String, segments: &[&str]) -> Option<(String, String)> {
     let host = match host.as_str() {
         "www.github.com" | "ssh.github.com" => "github.com",
         "altssh.gitlab.com" => "gitlab.com",
@@ -99,7 +99,7 @@ pub(super) fn canonical(host: String, segments: &[&str]) -> Option<(String, Vec<
 }
 
 /// `https://org.visualstudio.com/…`, the older name of `https://dev.azure.com/org/…`.
-fn visual_studio(organisation: &str, segments: &[&str]) -> Option<(String, Vec<String>)> {
+fn visual_studio(organisation: &str, segments: &[&str]) -> Option<(String, String)> {
     let segments = match segments {
         [collection, rest @ ..] if collection.eq_ignore_ascii_case("DefaultCollection") => rest,
         other => other,
@@ -111,27 +111,22 @@ fn visual_studio(organisation: &str, segments: &[&str]) -> Option<(String, Vec<S
     }
 }
 
-fn azure(organisation: &str, project: &str, repo: &str) -> Option<(String, Vec<String>)> {
+fn azure(organisation: &str, project: &str, repo: &str) -> Option<(String, String)> {
     repository("dev.azure.com", &[organisation, project, "_git", repo])
 }
 
-fn repository(host: &str, segments: &[&str]) -> Option<(String, Vec<String>)> {
-    let (last, parents) = segments.split_last()?;
+fn repository(host: &str, segments: &[&str]) -> Option<(String, String)> {
+    let mut path = segments.join("/");
     // All of them, or a second pass over `x.git.git` would find another repository.
-    let last = last.trim_end_matches(".git");
-    let segments: Vec<String> = parents
-        .iter()
-        .chain([&last])
-        .map(|segment| (*segment).to_owned())
-        .collect();
-    let names_something = segments.iter().all(|segment| !is_empty_or_dots(segment));
-    names_something.then(|| (host.to_owned(), segments))
+    path.truncate(path.trim_end_matches(".git").len());
+    let names_something = path.split('/').all(|segment| !is_empty_or_dots(segment));
+    names_something.then(|| (host.to_owned(), path))
 }
 
 /// Browsers and servers walk up at `..`, and at its encoded spellings as well.
 fn is_empty_or_dots(segment: &str) -> bool {
-    segment.is_empty()
-        || segment.len() <= 6 && matches!(segment.to_ascii_lowercase().replace("%2e", ".").as_str(), "." | "..")
+    let after_dot = |text| ["%2e", "%2E", "."].iter().find_map(|dot| str::strip_prefix(text, dot));
+    segment.is_empty() || after_dot(segment).is_some_and(|rest| rest.is_empty() || after_dot(rest) == Some(""))
 }
 
 /// A segment without percent-encoding; none where that would hide a slash, a dot segment or worse.

@@ -1,6 +1,7 @@
 //! The keys that a policy injects for one integration: groups as a whole or not at all, and nothing that would break a rule.
 
 use super::render::Renderer;
+use super::room::added_bytes;
 use super::{Injector, Standing};
 use crate::domain::integration::Integration;
 use crate::domain::integration::Rule;
@@ -14,6 +15,7 @@ struct Wanted<'s> {
     key: usize,
     injection: &'s Injection,
     value: String,
+    /// The user's value that it takes the place of.
     overwritten: Option<String>,
 }
 
@@ -33,13 +35,15 @@ impl<'s> Injector<'_, '_, 's, '_> {
             let Some(config) = integration.config.get(*key) else {
                 continue;
             };
-            let spellings: Vec<&str> = config.spellings.iter().map(String::as_str).collect();
-            let present = spellings.iter().find_map(|spelling| self.view.annotation(spelling));
+            let present = config
+                .spellings
+                .iter()
+                .find_map(|spelling| self.view.annotation(spelling));
             match self.standing(
                 policy,
                 injection,
                 present,
-                &spellings,
+                &config.spellings,
                 Some((integration, *key)),
                 renderer,
                 reading,
@@ -61,14 +65,23 @@ impl<'s> Injector<'_, '_, 's, '_> {
         for (_, injection, reason) in blocked {
             self.skip(policy, Place::Annotation, &injection.key, reason);
         }
-        for Wanted {
-            key,
-            injection,
-            value,
-            overwritten,
-        } in wanted
-        {
-            self.put_spellings(policy, integration, key, injection, &value, overwritten);
+        // Judged for all of them at once: a part of them would be as bad as a part of a group.
+        let added = wanted.iter().flat_map(|wanted| {
+            let puts = self.spellings(integration, wanted).into_iter();
+            puts.map(|(key, present)| {
+                added_bytes(Place::Annotation, key, &wanted.value, &policy.name, present.as_deref())
+            })
+        });
+        if let Err(reason) = self.has_room(added.sum()) {
+            for Wanted { injection, .. } in wanted {
+                self.skip(policy, Place::Annotation, &injection.key, reason.clone());
+            }
+            return;
+        }
+        for wanted in wanted {
+            for (key, present) in self.spellings(integration, &wanted) {
+                self.put(policy, Place::Annotation, key, wanted.value.clone(), present);
+            }
         }
     }
 
@@ -131,30 +144,15 @@ impl<'s> Injector<'_, '_, 's, '_> {
         })
     }
 
-    /// Puts a value in: in the place of every spelling that the user wrote, since both must be equal, else in the policy's own.
-    fn put_spellings(
-        &mut self,
-        policy: &'s RunPolicy,
-        integration: &Integration,
-        key: usize,
-        injection: &Injection,
-        value: &str,
-        overwritten: Option<String>,
-    ) {
-        let spellings = integration
-            .config
-            .get(key)
-            .map(|config| config.spellings.as_slice())
-            .unwrap_or_default();
-        if overwritten.is_some() {
-            for spelling in spellings {
-                if let Some(present) = self.view.annotation(spelling) {
-                    let present = Some(present.to_owned());
-                    self.put(policy, Place::Annotation, spelling, value.to_owned(), present);
-                }
-            }
-        } else {
-            self.put(policy, Place::Annotation, &injection.key, value.to_owned(), None);
+    /// The keys at which a value is put in, with the user's values there: every spelling that the user wrote, since both must be
+    /// equal, else the policy's own.
+    fn spellings<'k>(&self, integration: &'k Integration, wanted: &Wanted<'k>) -> Vec<(&'k str, Option<String>)> {
+        if wanted.overwritten.is_none() {
+            return vec![(&wanted.injection.key, None)];
         }
+        let config = integration.config.get(wanted.key);
+        let spellings = config.into_iter().flat_map(|config| &config.spellings);
+        let present = spellings.filter_map(|key| Some((key.as_str(), Some(self.view.annotation(key)?.to_owned()))));
+        present.collect()
     }
 }

@@ -6,6 +6,7 @@ use crate::domain::decision::Violation;
 use crate::domain::field_path::FieldPath;
 use crate::domain::integration::{Integration, Rule};
 use crate::domain::policy::RunPolicy;
+use crate::domain::registry::DeclaredKeyRef;
 
 /// Judges what the policies that are for a Run require of it.
 pub fn judge_requirements<'k>(
@@ -17,8 +18,15 @@ pub fn judge_requirements<'k>(
         for integration in &policy.require_integrations {
             require_integration(policy, integration, value_of, found);
         }
-        for key in policy.require_annotations.iter().filter(|key| value_of(key).is_none()) {
-            found.push(required(policy, key));
+        for key in &policy.require_annotations {
+            let is_set = match bench.set.registry.annotation(key) {
+                // A key is set in whatever spelling.
+                Some(DeclaredKeyRef::Config { integration, key, .. }) => is_set_in(integration, key, value_of),
+                _ => value_of(key).is_some(),
+            };
+            if !is_set {
+                found.push(required(policy, key));
+            }
         }
     }
 }
@@ -37,12 +45,7 @@ fn require_integration<'k>(
             .iter()
             .any(|rule| matches!(rule, Rule::Together(group) if group.contains(&key)))
     };
-    let is_set = |key: usize| {
-        integration
-            .config
-            .get(key)
-            .is_some_and(|config| config.spellings.iter().any(|spelling| value_of(spelling).is_some()))
-    };
+    let is_set = |key: usize| is_set_in(integration, key, value_of);
     let needed: Vec<usize> = integration
         .config
         .iter()
@@ -64,6 +67,12 @@ fn require_integration<'k>(
             found.push(required(policy, config.key()));
         }
     }
+}
+
+/// Whether a config key is set in any of its spellings.
+fn is_set_in<'k>(integration: &Integration, key: usize, value_of: &dyn Fn(&str) -> Option<&'k str>) -> bool {
+    let config = integration.config.get(key);
+    config.is_some_and(|config| config.spellings.iter().any(|spelling| value_of(spelling).is_some()))
 }
 
 fn required(policy: &RunPolicy, key: &str) -> Violation {

@@ -3,7 +3,6 @@
 use crate::domain::identity::Identities;
 use crate::domain::integration::{Integration, StateKey};
 use crate::domain::reset::is_lost_by_child;
-use crate::domain::schema::ValueSchema;
 use crate::domain::words::{Place, Reaction, ResetRule, RunKind, StateKeyUpdates};
 
 /// Nothing happens to it.
@@ -48,7 +47,7 @@ pub(super) fn state_on_root(state: &StateKey) -> String {
         ResetRule::OnCopy => format!("removed from a copy of another Run{unless}, else kept"),
         ResetRule::Never => KEPT.to_owned(),
     };
-    if may_be_malformed(state) && (rule != ResetRule::Always || !unless.is_empty()) {
+    if state.schema.is_some() && (rule != ResetRule::Always || !unless.is_empty()) {
         sentence.push_str("; where it is kept, a malformed value is refused");
     }
     if rule == ResetRule::Never {
@@ -76,7 +75,7 @@ pub(super) fn state_on_update(state: &StateKey, controllers: &Identities) -> Str
         StateKeyUpdates::Deny => "is refused",
     }
     .to_owned();
-    if may_be_malformed(state) && matches!(state.updates, StateKeyUpdates::Allow | StateKeyUpdates::Warn) {
+    if state.schema.is_some() && matches!(state.updates, StateKeyUpdates::Allow | StateKeyUpdates::Warn) {
         sentence.push_str("; a malformed value is refused");
     }
     let writers = state.writers.globs();
@@ -110,10 +109,6 @@ fn unless_by_creators(state: &StateKey) -> String {
     } else {
         format!(" unless set by {}", creators.join(" or by "))
     }
-}
-
-fn may_be_malformed(state: &StateKey) -> bool {
-    state.place != Place::Finalizer && state.schema != ValueSchema::default()
 }
 
 /// What becomes of the key where it is no state.

@@ -1,3 +1,5 @@
+//! Tests of what is told about keys.
+
 use std::fmt::Write as _;
 
 use super::*;

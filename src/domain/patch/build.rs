@@ -20,21 +20,18 @@ pub struct Puts {
     pub labels: BTreeMap<String, String>,
 }
 
-impl Puts {
-    fn at(&self, place: Place) -> Option<&BTreeMap<String, String>> {
-        match place {
-            Place::Annotation => Some(&self.annotations),
-            Place::Label => Some(&self.labels),
-            Place::Finalizer => None,
-        }
-    }
-}
-
 /// The patch from the Run as it came to the view with the values put in.
-pub fn build(view: &View<'_>, puts: &Puts) -> Patch {
+pub fn build(view: &View<'_>, puts: Puts) -> Patch {
     let mut patch = Patch::default();
-    let annotations = patch_map(view, Place::Annotation, "/metadata/annotations", puts, &mut patch);
-    let labels = patch_map(view, Place::Label, "/metadata/labels", puts, &mut patch);
+    let Puts { annotations, labels } = puts;
+    let annotations = patch_map(
+        view,
+        Place::Annotation,
+        "/metadata/annotations",
+        annotations,
+        &mut patch,
+    );
+    let labels = patch_map(view, Place::Label, "/metadata/labels", labels, &mut patch);
     let metadata = &view.run().metadata;
     patch_list(
         "/metadata/finalizers",
@@ -73,11 +70,14 @@ pub fn build(view: &View<'_>, puts: &Puts) -> Patch {
 }
 
 /// Removes, replaces and adds entries of one map; returns the keys that are gone.
-fn patch_map<'v>(view: &'v View<'_>, place: Place, pointer: &str, puts: &Puts, patch: &mut Patch) -> Vec<&'v str> {
+fn patch_map<'v>(
+    view: &'v View<'_>,
+    place: Place,
+    pointer: &str,
+    puts: BTreeMap<String, String>,
+    patch: &mut Patch,
+) -> Vec<&'v str> {
     let mut gone = Vec::new();
-    let Some(puts) = puts.at(place) else {
-        return gone;
-    };
     let map = view.map(place);
     for (position, (key, value)) in map.iter().enumerate() {
         let in_the_end = puts
@@ -102,12 +102,12 @@ fn patch_map<'v>(view: &'v View<'_>, place: Place, pointer: &str, puts: &Puts, p
     if !exists {
         // The map must be there before anything can be put into it.
         if !puts.is_empty() {
-            patch.add(pointer.to_owned(), PatchValue::Map(puts.clone()));
+            patch.add(pointer.to_owned(), PatchValue::Map(puts));
         }
         return gone;
     }
-    for (key, value) in puts.iter().filter(|(key, _)| map.get(key).is_none()) {
-        patch.add(below(pointer, key), PatchValue::Text(value.clone()));
+    for (key, value) in puts.into_iter().filter(|(key, _)| map.get(key).is_none()) {
+        patch.add(below(pointer, &key), PatchValue::Text(value));
     }
     gone
 }

@@ -1,3 +1,5 @@
+//! What paths lead to, and what is wrong with those that are none.
+
 use serde_json::value::RawValue;
 
 use super::*;

@@ -33,7 +33,10 @@ pub(super) fn replaced(value: &str) -> Cow<'_, str> {
 
 /// If the first opening has no end, later ones have none either: two searches are enough.
 fn first_between(value: &str, opening: &str, closing: &str) -> Option<Range<usize>> {
-    let start = value.find(opening)?;
+    // Most values hold none of the characters, and looking for one byte is much cheaper than preparing a search for text.
+    let first = opening.as_bytes().first()?;
+    let candidate = value.as_bytes().iter().position(|byte| byte == first)?;
+    let start = candidate + value.get(candidate..)?.find(opening)?;
     let inside = start + opening.len();
     let end = inside + value.get(inside..)?.find(closing)? + closing.len();
     Some(start..end)

@@ -64,6 +64,18 @@ const TOKENS: &[(&str, usize, &str)] = &[
     ("SG.", 40, "a SendGrid key"),
 ];
 
+/// The first characters of all tokens, a bit each: most words of most values are ruled out by theirs.
+const TOKEN_BEGINNINGS: u128 = {
+    let (mut beginnings, mut rest) = (0, TOKENS);
+    while let [(prefix, _, _), others @ ..] = rest {
+        if let [first, ..] = prefix.as_bytes() {
+            beginnings |= 1 << *first;
+        }
+        rest = others;
+    }
+    beginnings
+};
+
 fn word(value: &str, position: usize, previous: u8) -> Option<&'static str> {
     let rest = value.get(position..)?;
     let first = rest.as_bytes().first()?;
@@ -80,6 +92,9 @@ fn token(rest: &str, first: u8) -> Option<&'static str> {
         && is_token(tail, 8)
     {
         return Some("a Slack token");
+    }
+    if 1_u128.checked_shl(first.into())? & TOKEN_BEGINNINGS == 0 {
+        return None;
     }
     TOKENS
         .iter()

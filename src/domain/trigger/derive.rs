@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{Fact, Facts};
+use super::{Fact, FactField, Facts};
 use crate::domain::git_url::{GitUrl, project_owner_repo, provider_of_host};
 use crate::domain::settings::Settings;
 use crate::domain::trace::{Event, Trace};
@@ -13,7 +13,8 @@ pub(super) fn derive(facts: &mut Facts, settings: &Settings, mut trace: Option<&
     if let Some(url) = facts.get(FactName::Url).cloned()
         && let Ok(parsed) = GitUrl::parse(&url.value)
     {
-        let mut follow = |facts: &mut Facts, name, value| follow(facts, name, value, &url, "url", trace.as_deref_mut());
+        let mut follow =
+            |facts: &mut Facts, name, value| follow(facts, name, value, &url, FactName::Url, trace.as_deref_mut());
         follow(facts, FactName::Host, Some(parsed.host().to_owned()));
         let configured = settings.hosts.get(parsed.host()).map(String::as_str);
         let provider = configured
@@ -26,8 +27,9 @@ pub(super) fn derive(facts: &mut Facts, settings: &Settings, mut trace: Option<&
         follow(facts, FactName::Repo, repository.repo);
     }
     if let Some(reference) = facts.get(FactName::Ref).cloned() {
-        let mut follow =
-            |facts: &mut Facts, name, value| follow(facts, name, value, &reference, "ref", trace.as_deref_mut());
+        let mut follow = |facts: &mut Facts, name, value| {
+            follow(facts, name, value, &reference, FactName::Ref, trace.as_deref_mut())
+        };
         follow(
             facts,
             FactName::Branch,
@@ -46,7 +48,7 @@ fn follow(
     name: FactName,
     value: Option<String>,
     origin: &Fact,
-    from: &'static str,
+    from: FactName,
     trace: Option<&mut Trace>,
 ) {
     let Some(value) = value.filter(|_| facts.get(name).is_none()) else {
@@ -56,7 +58,7 @@ fn follow(
         trace.events.push(Event::FactFound {
             fact: name.word(),
             source: Arc::clone(&origin.source),
-            from: from.to_owned(),
+            from: from.word().to_owned(),
             value: value.clone(),
         });
     }
@@ -65,7 +67,7 @@ fn follow(
         Fact {
             value,
             source: Arc::clone(&origin.source),
-            from: from.to_owned(),
+            from: FactField::Fact(from),
             trusted: origin.trusted,
         },
     );

@@ -2,13 +2,10 @@
 
 use crate::domain::git_url::GitUrl;
 use crate::domain::schema::Format;
-use crate::domain::words::FactName;
+use crate::domain::words::{EVENTS, FactName};
 
 /// Longest text of a fact that has no tighter limit, in bytes.
 const MAX_TEXT_BYTES: usize = 1024;
-
-/// The canonical events.
-const EVENTS: [&str; 6] = ["push", "pull_request", "tag", "comment", "schedule", "manual"];
 
 /// The fact's value in its one spelling; nothing where the text is not of the fact's type.
 pub fn typed(fact: FactName, text: &str) -> Option<String> {

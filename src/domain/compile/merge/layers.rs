@@ -1,6 +1,6 @@
 //! How one document lies upon another: scalars replaced, entries of mappings one by one, lists of names added to.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 use super::super::context::{Context, alternatives, quote};
 use crate::domain::definition::{
@@ -185,6 +185,82 @@ pub(super) fn layer_settings(
     }
 }
 
+/// Two Settings of one origin side by side: lists are added together, and neither may contradict the other.
+pub(super) fn join_settings(
+    first: SettingsDefinition,
+    second: SettingsDefinition,
+    context: &mut Context,
+) -> SettingsDefinition {
+    let mut hosts = first.hosts;
+    for (host, provider) in second.hosts {
+        match hosts.iter().find(|(known, _)| known.value == host.value) {
+            Some((_, known)) => {
+                agree("the provider of a host", known, &provider, context);
+            }
+            None => hosts.push((host, provider)),
+        }
+    }
+    let mut header = first.header;
+    header.replace_builtin |= second.header.replace_builtin;
+    SettingsDefinition {
+        header,
+        identities: layer_mapping(second.identities, first.identities, str::to_owned, |second, first| {
+            added(first, second)
+        }),
+        replace: added(first.replace, second.replace),
+        controllers: added(first.controllers, second.controllers),
+        exempt_identities: added(first.exempt_identities, second.exempt_identities),
+        exempt_groups: added(first.exempt_groups, second.exempt_groups),
+        unknown_integrations: either(
+            "unknownIntegrations",
+            first.unknown_integrations,
+            second.unknown_integrations,
+            context,
+        ),
+        state_key_updates: either(
+            "stateKeyUpdates",
+            first.state_key_updates,
+            second.state_key_updates,
+            context,
+        ),
+        copied_owner_references: either(
+            "copiedOwnerReferences",
+            first.copied_owner_references,
+            second.copied_owner_references,
+            context,
+        ),
+        allow_http: either("allowHttp", first.allow_http, second.allow_http, context),
+        allowed_hosts: added(first.allowed_hosts, second.allowed_hosts),
+        hosts,
+    }
+}
+
+fn either<T: PartialEq>(
+    what: &str,
+    first: Option<Located<T>>,
+    second: Option<Located<T>>,
+    context: &mut Context,
+) -> Option<Located<T>> {
+    if let (Some(first), Some(second)) = (&first, &second) {
+        agree(what, first, second, context);
+    }
+    first.or(second)
+}
+
+fn agree<T: PartialEq>(what: &str, first: &Located<T>, second: &Located<T>, context: &mut Context) {
+    if first.value != second.value {
+        context.report(
+            Problem::error(
+                second.span,
+                format!("two Settings documents contradict each other in {what}"),
+            )
+            .with_label("the second one")
+            .with_related(first.span, "the first one")
+            .with_help("keep one of the two"),
+        );
+    }
+}
+
 /// The lists of Settings that can be replaced, besides those of identities.
 const REPLACEABLE: [&str; 5] = [
     "controllers",
@@ -200,7 +276,7 @@ fn identity_list(name: &str) -> String {
 
 /// The lists that the user's settings replace; unknown ones are reported.
 fn replaced_lists(user: &SettingsDefinition, builtin: &SettingsDefinition, context: &mut Context) -> HashSet<String> {
-    let mut known: Vec<String> = REPLACEABLE.iter().map(|&name| name.to_owned()).collect();
+    let mut known: BTreeSet<String> = REPLACEABLE.iter().map(|&name| name.to_owned()).collect();
     known.extend(builtin.identities.iter().map(|(name, _)| identity_list(&name.value)));
     context.refuse_repeats("list", &user.replace);
     let mut replaced = HashSet::new();
