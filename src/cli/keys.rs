@@ -21,7 +21,8 @@ Examples:
 
 KEY is a key (one that a wildcard stands for, too), a prefix, or the name of an integration.
 
-With -o json, KEY answers one object of kind Key a line, and without KEY one KeyList {apiVersion, kind, policySet, items}.
+With -o json, KEY answers one object of kind Key a line; without KEY there is one KeyList
+{apiVersion, kind, policySet, items}.
 A Key has:
   key, aliases         the first spelling, which may hold one *, and the others
   place                annotation, label or finalizer
@@ -30,7 +31,7 @@ A Key has:
   description, source, example
   value, schema        what it may hold, in words and as the terms of policy files
   required             must be there once any key of the integration is set
-  writers, creators    identities and the users behind them; creators with the pattern of values they may set
+  writers, creators    identities and their users; creators with the values they may set
   injectedBy           names of the policies that inject it
   rules                {reset, onChild, updates} of a state key, as in policy files; else null
   onCreate, onUpdate   {root, child} and a sentence: what happens to it

@@ -31,14 +31,17 @@ A case puts one Run through /mutate and then /validate, as the API server would:
 What a case may expect; what is not written is not checked, and a case must expect something:
   allowed            true or false: the verdict of both webhooks
   lineage, copied    Root, Child or Mirror; true or false
-  annotations        each of these keys with exactly this value, on the Run as admitted; labels likewise
+  annotations        each of these keys with exactly this value, on the Run as admitted
+  labels             likewise
   absent             none of these annotations, labels and finalizers, on the Run as admitted
   removed            what is taken away: keys, finalizers, or fields such as status
   injected           the keys that policies put in
   warnings           what the client is told
-  causes             why the Run is refused: field and message, with or without what follows for clients
-absent, removed, injected, warnings and causes are globs: * stands for any text. Of the last four each glob must match at
-least one, and each one found must match a glob; an empty list expects none.
+  causes             why the Run is refused: field and message; the message as -o json of review
+                     prints it, or with the suggestion and the author that clients see
+absent, removed, injected, warnings and causes are globs: * stands for any text.
+Of the last four each glob must match at least one, and each one found must match a glob;
+an empty list expects none.
 
 Exit code 0: every case passes; 1: a case fails; 2: a suite, a policy or a Run cannot be read.";
 
