@@ -5,10 +5,12 @@
 mod certs;
 mod check;
 mod completions;
+mod keys;
 mod output;
 mod policy_args;
 mod review;
 mod serve;
+mod test;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -34,6 +36,8 @@ enum Command {
     Serve(Box<serve::ServeArgs>),
     Check(check::CheckArgs),
     Review(review::ReviewArgs),
+    Test(test::TestArgs),
+    Keys(keys::KeysArgs),
     Certs(certs::CertsArgs),
     Completions(completions::CompletionsArgs),
 }
@@ -61,6 +65,8 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Serve(arguments) => serve::run(arguments),
         Command::Check(arguments) => check::run(arguments),
         Command::Review(arguments) => review::run(arguments),
+        Command::Test(arguments) => test::run(arguments),
+        Command::Keys(arguments) => keys::run(arguments),
         Command::Certs(arguments) => certs::run(arguments),
         Command::Completions(arguments) => completions::run(arguments),
     };

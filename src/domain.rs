@@ -14,6 +14,7 @@ pub mod identity;
 pub mod inject;
 pub mod integration;
 pub mod judge;
+pub mod key_facts;
 pub mod lineage;
 pub mod matching;
 pub mod names;

@@ -64,6 +64,9 @@ pub struct RunName {
 pub struct Removal {
     /// Where it stood.
     pub field: String,
+    /// The key or finalizer, where it was one.
+    #[serde(skip)]
+    pub key: Option<String>,
     /// The integration whose it was.
     pub integration: Option<String>,
     /// Why it went.
@@ -75,6 +78,9 @@ pub struct Removal {
 pub struct Injection {
     /// Where it stands.
     pub field: String,
+    /// Its key.
+    #[serde(skip)]
+    pub key: String,
     /// The value.
     pub value: String,
     /// The policy.
@@ -247,6 +253,7 @@ fn removals(decision: &Decision) -> Vec<Removal> {
     removed
         .map(|removed| Removal {
             field: removed.field.to_string(),
+            key: removed.field.last_key().map(str::to_owned),
             integration: removed.author.integration().map(str::to_owned),
             reason: removed.reason.word(),
         })
@@ -258,6 +265,7 @@ fn injections(decision: &Decision) -> Vec<Injection> {
     injected
         .map(|injected| Injection {
             field: crate::domain::integration::field_of(injected.place, &injected.key).to_string(),
+            key: injected.key.clone(),
             value: injected.value.clone(),
             policy: injected.policy.to_string(),
         })

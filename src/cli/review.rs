@@ -1,7 +1,5 @@
 //! `runstamp review`: what the API server would do with a Run, without one.
 
-mod input;
-
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
@@ -14,12 +12,7 @@ use super::Verdict;
 use super::output::{self, OutputFormat};
 use super::policy_args::PolicyArgs;
 use crate::diagnostics::Style;
-use crate::domain::matching::NamespaceLabels;
-use crate::domain::policy_set::PolicySet;
-use crate::domain::request::Options;
-use crate::report::{Outcome, Report, RunName};
-use crate::review::{Webhook, decide_in_namespace};
-use input::Request;
+use crate::review_run::{self, Request, put_through};
 
 const EXAMPLE: &str = "\
 Examples:
@@ -91,14 +84,14 @@ pub(super) fn run(arguments: &ReviewArgs) -> anyhow::Result<Verdict> {
         user: &arguments.user,
         groups: &arguments.groups,
         namespace: arguments.namespace.as_deref(),
-        old: arguments.old.as_deref().map(input::read_old).transpose()?,
+        old: arguments.old.as_deref().map(review_run::read_old).transpose()?,
         dry_run: arguments.dry_run,
     };
     let labels: BTreeMap<String, String> = arguments.namespace_labels.iter().cloned().collect();
     let labels = (!labels.is_empty()).then_some(&labels);
     let mut verdict = Verdict::Fine;
     for file in &arguments.files {
-        let reviews = input::read_reviews(file, &request)?;
+        let reviews = review_run::read_reviews(file, &request)?;
         if reviews.is_empty() {
             bail!(
                 "{}: expected a PipelineRun, TaskRun, CustomRun or AdmissionReview, found none",
@@ -106,7 +99,6 @@ pub(super) fn run(arguments: &ReviewArgs) -> anyhow::Result<Verdict> {
             );
         }
         for review in reviews {
-            // The trigger context is part of the answer whether or not anybody asked for the trace.
             let (report, before) = put_through(&review, &set, labels, arguments.explain)?;
             if !report.allowed {
                 verdict = Verdict::Bad;
@@ -125,57 +117,6 @@ pub(super) fn run(arguments: &ReviewArgs) -> anyhow::Result<Verdict> {
         output::print(&format!("policy set {}\n", set.digest()))?;
     }
     Ok(verdict)
-}
-
-/// `/mutate`, and then `/validate` on what it made, as the API server calls them.
-fn put_through(
-    review: &Value,
-    set: &PolicySet,
-    labels: NamespaceLabels<'_>,
-    explain: bool,
-) -> anyhow::Result<(Report, Value)> {
-    let before = review.pointer("/request/object").cloned().unwrap_or_default();
-    let body = serde_json::to_vec(review)?;
-    let options = Options {
-        judge_all_in_mutate: false,
-        explain: true,
-    };
-    let (subject, mut mutated) = decide_in_namespace(Webhook::Mutate, &body, set, labels, options)?;
-    let run = RunName {
-        kind: subject
-            .kind
-            .map_or_else(|| "object".to_owned(), |kind| kind.word().to_owned()),
-        namespace: subject.namespace.into_owned(),
-        name: subject.name.into_owned(),
-    };
-    let mut object = before.clone();
-    let patch: json_patch::Patch = serde_json::from_value(serde_json::to_value(&mutated.patch)?)?;
-    json_patch::patch(&mut object, &patch).context("failed to apply the patch to the Run")?;
-    let mut second = review.clone();
-    if let Some(place) = second.pointer_mut("/request/object") {
-        *place = object.clone();
-    }
-    let second = serde_json::to_vec(&second)?;
-    let options = Options {
-        explain: false,
-        ..options
-    };
-    let validated = match mutated.is_allowed() {
-        true => Some(decide_in_namespace(Webhook::Validate, &second, set, labels, options)?.1),
-        false => None,
-    };
-    let trace = mutated.trace.take();
-    let outcome = Outcome {
-        mutated: &mutated,
-        validated: validated.as_ref(),
-        object,
-    };
-    let mut report = Report::new(run, outcome, set.digest().to_string());
-    if explain {
-        mutated.trace = trace;
-        report = report.with_trace(&mutated);
-    }
-    Ok((report, before))
 }
 
 /// The change to the Run as a unified diff; nothing where nothing changes or the Run is refused.

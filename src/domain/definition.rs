@@ -11,7 +11,7 @@ use super::words::{
     StateKeyUpdates,
 };
 
-pub use suite::{CaseDefinition, ExpectDefinition, ExpectedCause, RunDefinition, SuiteDefinition};
+pub use suite::{CaseDefinition, ExpectDefinition, ExpectedCause, RunDefinition, SubjectDefinition, SuiteDefinition};
 
 /// A string as written.
 pub type Text = Located<String>;

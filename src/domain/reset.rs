@@ -54,15 +54,24 @@ pub fn reset(
 /// The labels by which a PipelineRun finds its children stand under this prefix.
 const TEKTON_LABELS: &str = "tekton.dev/";
 
-/// A Child loses annotations and labels, each by its own `onChild`.
+/// Whether a Child loses this key: annotations and labels, each by its own `onChild`.
 ///
 /// It keeps finalizers, owner references and Tekton's own labels whatever a policy says: by these its PipelineRun finds it, and would
 /// wait for it for ever.
+pub fn is_lost_by_child(state: &StateKey, key: &str) -> bool {
+    let may_go = match state.place {
+        Place::Annotation => true,
+        Place::Label => !key.starts_with(TEKTON_LABELS),
+        Place::Finalizer => false,
+    };
+    may_go && state.on_child == OnChild::Remove
+}
+
 fn reset_child(view: &mut View<'_>, request: &Request<'_>, set: &PolicySet) -> Reset {
     let mut reset = Reset::default();
     for place in [Place::Annotation, Place::Label] {
         for (position, key, state) in foreign_state(view.map(place), place, request, set) {
-            if state.on_child == OnChild::Remove && !(place == Place::Label && key.starts_with(TEKTON_LABELS)) {
+            if is_lost_by_child(state, key) {
                 view.take(place, position);
                 reset.remove(state.field(key), RemovalReason::State, state);
             }
@@ -76,21 +85,17 @@ fn reset_root(view: &mut View<'_>, request: &Request<'_>, provenance: &Provenanc
     let metadata = &view.run().metadata;
     let annotations = foreign_state(metadata.annotations(), Place::Annotation, request, set);
     let labels = foreign_state(metadata.labels(), Place::Label, request, set);
-    take_always(&annotations, &mut view.gone_annotations, &mut reset);
-    take_always(&labels, &mut view.gone_labels, &mut reset);
+    let finalizers = foreign_finalizers(view.run(), request, set);
+    take(ResetRule::Always, &annotations, &mut view.gone_annotations, &mut reset);
+    take(ResetRule::Always, &labels, &mut view.gone_labels, &mut reset);
+    take(ResetRule::Always, &finalizers, &mut view.gone_finalizers, &mut reset);
+    reset
+        .copy_evidence
+        .extend(reset.removed.iter().map(|removed| removed.field.clone()));
     if metadata.owner_references().iter().any(|owner| is_custom_task(owner)) {
         // Controllers of custom tasks give the Runs that they create all labels of theirs.
         // Tekton's go, lest a PipelineRun adopt the Run, but they do not make it a copy.
         reset.copy_evidence.retain(|field| !is_tekton_label(field));
-    }
-    for (position, name) in metadata.finalizers().iter().enumerate() {
-        if let Some(state) = set.registry.state_on(request.kind, Place::Finalizer, name)
-            && !state.may_be_created_by(&request.user.name, "")
-        {
-            view.gone_finalizers.insert(position);
-            reset.copy_evidence.push(state.field(name));
-            reset.remove(state.field(name), RemovalReason::Finalizer, state);
-        }
     }
     if view.run().has_status() {
         view.gone_status = true;
@@ -116,8 +121,9 @@ fn reset_root(view: &mut View<'_>, request: &Request<'_>, provenance: &Provenanc
     }
     let copied = !reset.copy_evidence.is_empty();
     if copied {
-        take_on_copy(&annotations, &mut view.gone_annotations, &mut reset);
-        take_on_copy(&labels, &mut view.gone_labels, &mut reset);
+        take(ResetRule::OnCopy, &annotations, &mut view.gone_annotations, &mut reset);
+        take(ResetRule::OnCopy, &labels, &mut view.gone_labels, &mut reset);
+        take(ResetRule::OnCopy, &finalizers, &mut view.gone_finalizers, &mut reset);
     }
     let kept_owners = reset_owner_references(view, copied, &mut reset, set);
     reset.copy_evidence.sort();
@@ -144,18 +150,26 @@ fn foreign_state<'r, 's>(
         .collect()
 }
 
-fn take_always(foreign: &[Foreign<'_, '_>], gone: &mut Positions, reset: &mut Reset) {
-    for (position, key, state) in foreign.iter().filter(|(_, _, state)| state.reset == ResetRule::Always) {
-        gone.insert(*position);
-        reset.copy_evidence.push(state.field(key));
-        reset.remove(state.field(key), RemovalReason::State, state);
-    }
+fn foreign_finalizers<'r, 's>(run: &'r Run<'r>, request: &Request<'_>, set: &'s PolicySet) -> Vec<Foreign<'r, 's>> {
+    let finalizers = run.metadata.finalizers().iter().enumerate();
+    finalizers
+        .filter_map(|(position, name)| {
+            let state = set.registry.state_on(request.kind, Place::Finalizer, name)?;
+            (!state.may_be_created_by(&request.user.name, "")).then_some((position, &**name, state))
+        })
+        .collect()
 }
 
-fn take_on_copy(foreign: &[Foreign<'_, '_>], gone: &mut Positions, reset: &mut Reset) {
-    for (position, key, state) in foreign.iter().filter(|(_, _, state)| state.reset == ResetRule::OnCopy) {
+/// Takes the keys that this rule speaks of.
+fn take(rule: ResetRule, foreign: &[Foreign<'_, '_>], gone: &mut Positions, reset: &mut Reset) {
+    for (position, key, state) in foreign.iter().filter(|(_, _, state)| state.reset == rule) {
+        let reason = match (state.place, rule) {
+            (Place::Finalizer, _) => RemovalReason::Finalizer,
+            (_, ResetRule::OnCopy) => RemovalReason::OnCopy,
+            _ => RemovalReason::State,
+        };
         gone.insert(*position);
-        reset.remove(state.field(key), RemovalReason::OnCopy, state);
+        reset.remove(state.field(key), reason, state);
     }
 }
 

@@ -1,5 +1,6 @@
 //! Value schemas: what the value of an annotation may be, and what to say when it is not.
 
+mod describe;
 mod explain;
 mod fixes;
 mod format;

@@ -1,6 +1,6 @@
 //! Settings of a policy set, compiled.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use super::identity::Identities;
 use super::schema::UrlRules;
@@ -9,6 +9,8 @@ use super::words::{CopiedOwnerReferences, Reaction, StateKeyUpdates};
 /// Settings, compiled.
 #[derive(Debug, Clone)]
 pub struct Settings {
+    /// The users behind each name, for those who ask who that is; decisions read the lists below.
+    pub identities: BTreeMap<String, Identities>,
     /// Who creates Children.
     pub controllers: Identities,
     /// Whose Runs are Mirrors.
@@ -30,6 +32,7 @@ pub struct Settings {
 impl Default for Settings {
     fn default() -> Self {
         Self {
+            identities: BTreeMap::new(),
             controllers: Identities::default(),
             exempt: Identities::default(),
             exempt_groups: Vec::new(),

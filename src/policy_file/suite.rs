@@ -6,8 +6,12 @@ use super::inline;
 use super::problems::Problems;
 use super::tree::{Kind, Node};
 use super::values::{self, Expected};
-use crate::domain::definition::{CaseDefinition, ExpectDefinition, ExpectedCause, RunDefinition, SuiteDefinition};
-use crate::domain::source::Located;
+use crate::domain::decision::Lineage;
+use crate::domain::definition::{
+    CaseDefinition, ExpectDefinition, ExpectedCause, RunDefinition, SubjectDefinition, SuiteDefinition, Text,
+};
+use crate::domain::request::Operation;
+use crate::domain::source::{Located, Problem, Span};
 
 /// The spec of a Suite.
 pub(super) fn suite(document: Document, problems: &mut Problems) -> Option<SuiteDefinition> {
@@ -23,22 +27,66 @@ pub(super) fn suite(document: Document, problems: &mut Problems) -> Option<Suite
 fn case(node: Node, problems: &mut Problems) -> Option<CaseDefinition> {
     fields(node, "a case", problems, |fields| {
         let name = fields.required("name", values::text);
-        let run = fields.required("run", run);
+        let subject = subject(fields);
         let user = fields.text("user");
         let groups = fields.texts("groups").unwrap_or_default();
         let namespace = fields.text("namespace");
+        if let (Some(SubjectDefinition::Recorded(_)), Some(namespace)) = (&subject, &namespace) {
+            fields.report(said_by_review(namespace.span, "namespace"));
+        }
+        let namespace_labels = fields.map("namespaceLabels", "labels of the namespace", values::text);
         let expect = fields.required("expect", |node, problems| {
             super::fields::fields(node, "what a case expects", problems, expect)
         });
         Some(CaseDefinition {
             name: name?,
-            run: run?,
+            subject: subject?,
             user,
             groups,
             namespace,
+            namespace_labels,
             expect: expect?,
         })
     })?
+}
+
+/// A Run with the operation and what it was before, or a recorded review that says all of that itself.
+fn subject(fields: &mut Fields<'_>) -> Option<SubjectDefinition> {
+    if fields.has("review") {
+        let review = fields.text("review");
+        for name in ["run", "operation", "old"] {
+            if let Some(node) = fields.take(name) {
+                fields.report(said_by_review(node.span, name));
+            }
+        }
+        return review.map(SubjectDefinition::Recorded);
+    }
+    let run = fields.required("run", run);
+    let operation = fields.word("operation", &OPERATIONS);
+    let is_old_written = fields.has("old");
+    let old = fields.with("old", self::run);
+    match (operation, is_old_written) {
+        (Some(operation), true) if operation.value == Operation::Create => {
+            let message = "old is the Run before an UPDATE, and the operation is CREATE";
+            fields.report(Problem::error(operation.span, message).with_help("write operation: UPDATE, or remove old"));
+            None
+        }
+        (Some(operation), false) if operation.value == Operation::Update => {
+            let message = "a case of an UPDATE needs the field \"old\"";
+            let problem = Problem::error(operation.span, message);
+            fields.report(problem.with_help("write the Run as it was before, or the path of its file"));
+            None
+        }
+        (_, true) => Some(SubjectDefinition::Update { run: run?, old: old? }),
+        (_, false) => run.map(SubjectDefinition::Create),
+    }
+}
+
+const OPERATIONS: [(&str, Operation); 2] = [("CREATE", Operation::Create), ("UPDATE", Operation::Update)];
+
+fn said_by_review(place: Span, name: &str) -> Problem {
+    let message = format!("the recorded review says {name} itself");
+    Problem::error(place, message).with_help(format!("remove {name}, or write run instead of review"))
 }
 
 fn run(node: Node, problems: &mut Problems) -> Option<RunDefinition> {
@@ -64,13 +112,33 @@ fn expect(fields: &mut Fields<'_>) -> ExpectDefinition {
         annotations: fields.map("annotations", "annotations and their values", values::text),
         labels: fields.map("labels", "labels and their values", values::text),
         absent: fields.texts("absent").unwrap_or_default(),
-        warnings: fields.texts("warnings"),
-        causes: fields.with("causes", |node, problems| values::list(node, "causes", problems, cause)),
+        lineage: fields.word("lineage", &LINEAGES),
+        copied: fields.boolean("copied"),
+        removed: fields.with("removed", located_texts),
+        injected: fields.with("injected", located_texts),
+        warnings: fields.with("warnings", located_texts),
+        causes: fields.with("causes", |node, problems| {
+            let span = node.span;
+            Some(Located::new(values::list(node, "causes", problems, cause)?, span))
+        }),
     }
 }
 
+const LINEAGES: [(&str, Lineage); 3] = [
+    ("Root", Lineage::Root),
+    ("Child", Lineage::Child),
+    ("Mirror", Lineage::Mirror),
+];
+
+fn located_texts(node: Node, problems: &mut Problems) -> Option<Located<Vec<Text>>> {
+    let span = node.span;
+    Some(Located::new(values::texts(node, problems)?, span))
+}
+
 fn cause(node: Node, problems: &mut Problems) -> Option<ExpectedCause> {
+    let span = node.span;
     fields(node, "an expected cause", problems, |fields| ExpectedCause {
+        span,
         field: fields.text("field"),
         message: fields.text("message"),
     })

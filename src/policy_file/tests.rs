@@ -1,7 +1,7 @@
 //! Limits, values and places that the folders of `tests/policy_files` cannot show.
 
 use super::*;
-use crate::domain::definition::{RuleTerms, RunDefinition};
+use crate::domain::definition::{RuleTerms, RunDefinition, SubjectDefinition};
 use crate::domain::words::{OnConflict, Reaction, RunKind};
 
 fn read(text: impl Into<Vec<u8>>) -> (SourceFiles, Loaded) {
@@ -158,14 +158,16 @@ fn a_run_written_in_a_suite_is_json() {
     let (_, loaded) = read(document("Suite", spec));
     assert_eq!(loaded.problems, []);
     let cases = &loaded.suites[0].cases;
-    let RunDefinition::Inline(run) = &cases[0].run else {
+    let SubjectDefinition::Create(RunDefinition::Inline(run)) = &cases[0].subject else {
         panic!("not inline");
     };
     assert_eq!(
         run.value,
         serde_json::json!({"a": [1, -2.5, true, null, "1", 18_446_744_073_709_551_615_u64]})
     );
-    assert!(matches!(&cases[1].run, RunDefinition::File(path) if path.value == "f.yaml"));
+    assert!(
+        matches!(&cases[1].subject, SubjectDefinition::Create(RunDefinition::File(path)) if path.value == "f.yaml")
+    );
 }
 
 #[test]

@@ -35,6 +35,14 @@ impl IdentityTable {
         table
     }
 
+    /// The users behind each identity.
+    pub(super) fn by_name(&self) -> BTreeMap<String, Identities> {
+        let named = self.users.iter();
+        named
+            .map(|(name, users)| (name.clone(), Identities::new(users.clone())))
+            .collect()
+    }
+
     /// The users behind the named identities; names that nobody declares are reported.
     pub(super) fn resolve(&self, names: &[Text], context: &mut Context) -> Identities {
         context.refuse_repeats("identity", names);

@@ -34,6 +34,7 @@ pub(super) fn compile(definition: &SettingsDefinition, context: &mut Context) ->
         written.as_ref().map_or(default, |written| written.value)
     };
     let settings = Settings {
+        identities: identities.by_name(),
         controllers: identities.resolve(&definition.controllers, context),
         exempt: identities.resolve(&definition.exempt_identities, context),
         exempt_groups: exempt_groups(&definition.exempt_groups, context),

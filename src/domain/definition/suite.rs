@@ -1,7 +1,8 @@
-//! Suites as written: the tests that stand beside policies.
+//! Suites as written: tests beside the policies.
 
 use super::{Mapping, Text};
-use crate::domain::source::Located;
+use crate::domain::decision::Lineage;
+use crate::domain::source::{Located, Span};
 
 /// A document of kind Suite: tests beside the policies.
 #[derive(Debug, Clone, PartialEq)]
@@ -23,19 +24,37 @@ pub enum RunDefinition {
     Inline(Located<serde_json::Value>),
 }
 
+/// What a case puts through the policies.
+#[derive(Debug, Clone, PartialEq)]
+pub enum SubjectDefinition {
+    /// A Run is created.
+    Create(RunDefinition),
+    /// A Run is changed.
+    Update {
+        /// The Run afterwards.
+        run: RunDefinition,
+        /// The Run as it was.
+        old: RunDefinition,
+    },
+    /// A recorded AdmissionReview: a file, relative to the suite's.
+    Recorded(Text),
+}
+
 /// One case of a Suite.
 #[derive(Debug, Clone, PartialEq)]
 pub struct CaseDefinition {
     /// What the case shows.
     pub name: Text,
-    /// The Run.
-    pub run: RunDefinition,
-    /// Who creates it.
+    /// The Run, and what is done with it.
+    pub subject: SubjectDefinition,
+    /// Who does it; with a recorded review, instead of who did.
     pub user: Option<Text>,
-    /// The groups of who creates it.
+    /// The groups of who does it.
     pub groups: Vec<Text>,
     /// Where.
     pub namespace: Option<Text>,
+    /// The labels of the namespace; without any, they are not known.
+    pub namespace_labels: Mapping<Text>,
     /// What must come out.
     pub expect: ExpectDefinition,
 }
@@ -49,17 +68,27 @@ pub struct ExpectDefinition {
     pub annotations: Mapping<Text>,
     /// Labels and their values afterwards.
     pub labels: Mapping<Text>,
-    /// Keys and finalizers that must not be there afterwards.
+    /// Globs of keys and finalizers that must not be there afterwards.
     pub absent: Vec<Text>,
-    /// Globs, one a warning.
-    pub warnings: Option<Vec<Text>>,
-    /// Globs of field and message, one a cause.
-    pub causes: Option<Vec<ExpectedCause>>,
+    /// Who stands behind the Run.
+    pub lineage: Option<Located<Lineage>>,
+    /// Whether the Run is a copy.
+    pub copied: Option<Located<bool>>,
+    /// Globs of the keys and fields that are removed: all of them, and each of the globs stands for one at least.
+    pub removed: Option<Located<Vec<Text>>>,
+    /// Globs of the keys that are injected, likewise.
+    pub injected: Option<Located<Vec<Text>>>,
+    /// Globs of the warnings, likewise.
+    pub warnings: Option<Located<Vec<Text>>>,
+    /// Globs of field and message of the causes, likewise.
+    pub causes: Option<Located<Vec<ExpectedCause>>>,
 }
 
 /// A cause that must come out.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ExpectedCause {
+    /// Where it is written.
+    pub span: Span,
     /// Glob of the field.
     pub field: Option<Text>,
     /// Glob of the message.

@@ -97,14 +97,14 @@ fn expected(schema: &ValueSchema) -> String {
 
 /// A pattern as written, or its beginning; it stands in the middle of a sentence and is not quoted, so that its own
 /// quotes and backslashes need no escaping.
-fn shortened(pattern: &str) -> String {
+pub(super) fn shortened(pattern: &str) -> String {
     let shown: String = pattern.chars().take(MAX_PATTERN_SHOWN).collect();
     let more = if shown.len() < pattern.len() { "…" } else { "" };
     format!("{}{more}", shown.replace('`', "'"))
 }
 
 /// `"a", "b" or "c"`.
-fn one_of(values: &[String]) -> String {
+pub(super) fn one_of(values: &[String]) -> String {
     let mut shown: Vec<String> = values.iter().take(MAX_LISTED).map(|value| quoted(value)).collect();
     let hidden = values.len() - shown.len();
     if hidden > 0 {
@@ -117,7 +117,7 @@ fn one_of(values: &[String]) -> String {
     }
 }
 
-fn counted(characters: usize) -> String {
+pub(super) fn counted(characters: usize) -> String {
     match characters {
         1 => "1 character".to_owned(),
         many => format!("{many} characters"),

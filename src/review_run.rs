@@ -1,0 +1,83 @@
+//! A review without an API server: Runs from files become AdmissionReviews and go through both webhooks, one after the other.
+
+mod input;
+
+pub use self::input::{InputError, Request, read_documents, read_old, read_reviews, runs_of};
+
+use serde_json::Value;
+
+use crate::domain::matching::NamespaceLabels;
+use crate::domain::policy_set::PolicySet;
+use crate::domain::request::Options;
+use crate::report::{Outcome, Report, RunName};
+use crate::review::{NotAReview, Webhook, decide_in_namespace};
+
+/// Why a review could not be put through.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ReviewRunError {
+    /// The AdmissionReview is none.
+    #[error(transparent)]
+    NotAReview(#[from] NotAReview),
+    /// The patch, or the review with the patched Run, is no JSON that can be written.
+    #[error("failed to write the review: {0}")]
+    Write(#[from] serde_json::Error),
+    /// The patch does not fit the Run, which is a mistake of Runstamp.
+    #[error("failed to apply the patch to the Run: {0}")]
+    Patch(#[from] json_patch::PatchError),
+}
+
+/// `/mutate`, and then `/validate` on what it made, as the API server calls them; with the Run as it was sent.
+///
+/// # Errors
+/// When the review is none.
+pub fn put_through(
+    review: &Value,
+    set: &PolicySet,
+    labels: NamespaceLabels<'_>,
+    explain: bool,
+) -> Result<(Report, Value), ReviewRunError> {
+    let before = review.pointer("/request/object").cloned().unwrap_or_default();
+    let body = serde_json::to_vec(review)?;
+    // The trigger context is part of the answer whether or not anybody asked for the trace.
+    let options = Options {
+        judge_all_in_mutate: false,
+        explain: true,
+    };
+    let (subject, mut mutated) = decide_in_namespace(Webhook::Mutate, &body, set, labels, options)?;
+    let run = RunName {
+        kind: subject
+            .kind
+            .map_or_else(|| "object".to_owned(), |kind| kind.word().to_owned()),
+        namespace: subject.namespace.into_owned(),
+        name: subject.name.into_owned(),
+    };
+    let mut object = before.clone();
+    let patch: json_patch::Patch = serde_json::from_value(serde_json::to_value(&mutated.patch)?)?;
+    json_patch::patch(&mut object, &patch)?;
+    let mut second = review.clone();
+    if let Some(place) = second.pointer_mut("/request/object") {
+        *place = object.clone();
+    }
+    let second = serde_json::to_vec(&second)?;
+    let options = Options {
+        explain: false,
+        ..options
+    };
+    let validated = match mutated.is_allowed() {
+        true => Some(decide_in_namespace(Webhook::Validate, &second, set, labels, options)?.1),
+        false => None,
+    };
+    let trace = mutated.trace.take();
+    let outcome = Outcome {
+        mutated: &mutated,
+        validated: validated.as_ref(),
+        object,
+    };
+    let mut report = Report::new(run, outcome, set.digest().to_string());
+    if explain {
+        mutated.trace = trace;
+        report = report.with_trace(&mutated);
+    }
+    Ok((report, before))
+}

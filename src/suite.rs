@@ -1,0 +1,102 @@
+//! Suites: puts their cases through the policies and compares what comes out with what is expected.
+
+mod compare;
+mod prepare;
+
+pub use self::prepare::{PrepareError, Reason, prepare};
+
+use std::collections::BTreeMap;
+use std::rc::Rc;
+
+use serde_json::Value;
+
+use self::compare::compare;
+use crate::domain::definition::CaseDefinition;
+use crate::domain::policy_set::PolicySet;
+use crate::domain::source::Span;
+use crate::policy_file::SourceFiles;
+use crate::report::Report;
+use crate::review_run::{ReviewRunError, put_through};
+
+/// A case with everything that it needs read and compiled.
+#[derive(Debug)]
+pub struct PreparedCase<'d> {
+    suite: &'d str,
+    definition: &'d CaseDefinition,
+    files: &'d SourceFiles,
+    set: Rc<PolicySet>,
+    namespace_labels: BTreeMap<String, String>,
+    review: Value,
+}
+
+/// What became of a case.
+#[derive(Debug)]
+pub struct CaseResult<'d> {
+    /// Name of the suite.
+    pub suite: &'d str,
+    /// Name of the case.
+    pub case: &'d str,
+    /// The suite's file.
+    pub file: &'d str,
+    /// Where the case begins in it.
+    pub line: usize,
+    /// Every expectation that does not hold; none: the case has passed.
+    pub failures: Vec<Failure>,
+    /// What came out.
+    pub report: Report,
+}
+
+/// An expectation that does not hold.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Failure {
+    /// Which: `annotations[chains.tekton.dev/signed]`, `warnings`.
+    pub expectation: String,
+    /// Where it is written in the suite's file.
+    pub line: usize,
+    /// What was expected, in words.
+    pub expected: String,
+    /// What was found; several things stand on a line each.
+    pub found: String,
+}
+
+impl<'d> PreparedCase<'d> {
+    /// Puts the case through both webhooks, as `runstamp review` does.
+    ///
+    /// # Errors
+    /// When a recorded review is none.
+    pub fn run(&self) -> Result<CaseResult<'d>, ReviewRunError> {
+        let labels = (!self.namespace_labels.is_empty()).then_some(&self.namespace_labels);
+        let (report, _) = put_through(&self.review, &self.set, labels, false)?;
+        let mismatches = compare(&self.definition.expect, &report);
+        let failures = mismatches
+            .into_iter()
+            .map(|mismatch| Failure {
+                expectation: mismatch.expectation,
+                line: place(self.files, mismatch.span).1,
+                expected: mismatch.expected,
+                found: mismatch.found,
+            })
+            .collect();
+        let (file, line) = self.place();
+        Ok(CaseResult {
+            suite: self.suite,
+            case: &self.definition.name.value,
+            file,
+            line,
+            failures,
+            report,
+        })
+    }
+
+    /// The file and the line of the case.
+    pub fn place(&self) -> (&'d str, usize) {
+        place(self.files, self.definition.name.span)
+    }
+}
+
+/// The file and the line of a span.
+fn place(files: &SourceFiles, span: Span) -> (&str, usize) {
+    files
+        .get(span)
+        .map_or(("", 0), |file| (&file.name, file.line_number(span.start)))
+}

@@ -1,0 +1,189 @@
+//! Compares what came out of a case with what was expected.
+
+use serde_json::Value;
+
+use crate::domain::definition::{ExpectDefinition, ExpectedCause, Text};
+use crate::domain::pattern::Glob;
+use crate::domain::schema::quoted;
+use crate::domain::source::{Located, Span};
+use crate::report::{CauseReport, Report};
+
+/// An expectation that does not hold.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Mismatch {
+    pub(super) expectation: String,
+    pub(super) span: Span,
+    pub(super) expected: String,
+    pub(super) found: String,
+}
+
+/// Every expectation that does not hold, in the order of the documentation.
+pub(super) fn compare(expect: &ExpectDefinition, report: &Report) -> Vec<Mismatch> {
+    let mut comparison = Comparison::default();
+    comparison.word("allowed", &expect.allowed, report.allowed, ToString::to_string);
+    let lineage = expect
+        .lineage
+        .as_ref()
+        .map(|lineage| Located::new(lineage.value.word(), lineage.span));
+    comparison.word("lineage", &lineage, report.lineage.unwrap_or("none"), |word| {
+        (*word).to_owned()
+    });
+    comparison.word("copied", &expect.copied, report.copied, ToString::to_string);
+    for (map, expected) in [("annotations", &expect.annotations), ("labels", &expect.labels)] {
+        for (key, value) in expected {
+            comparison.value(map, key, value, report);
+        }
+    }
+    for glob in &expect.absent {
+        comparison.absence(glob, report);
+    }
+    let removed = report
+        .removed
+        .iter()
+        .map(|removal| removal.key.as_ref().unwrap_or(&removal.field));
+    comparison.globs("removed", &expect.removed, removed);
+    comparison.globs(
+        "injected",
+        &expect.injected,
+        report.injected.iter().map(|injection| &injection.key),
+    );
+    comparison.globs("warnings", &expect.warnings, report.warnings.iter());
+    if let Some(causes) = &expect.causes {
+        comparison.causes(causes, &report.causes);
+    }
+    comparison.mismatches
+}
+
+#[derive(Default)]
+struct Comparison {
+    mismatches: Vec<Mismatch>,
+}
+
+impl Comparison {
+    fn report(&mut self, expectation: impl Into<String>, span: Span, expected: String, found: String) {
+        self.mismatches.push(Mismatch {
+            expectation: expectation.into(),
+            span,
+            expected,
+            found,
+        });
+    }
+
+    /// A word that is expected as it is.
+    fn word<T: PartialEq>(&mut self, name: &str, expected: &Option<Located<T>>, found: T, word: fn(&T) -> String) {
+        if let Some(expected) = expected.as_ref().filter(|expected| expected.value != found) {
+            self.report(name, expected.span, word(&expected.value), word(&found));
+        }
+    }
+
+    /// An annotation or label of the Run as it is admitted.
+    fn value(&mut self, map: &str, key: &Text, expected: &Text, report: &Report) {
+        let found = entries(&report.object, map).find(|(found, _)| **found == key.value);
+        if found.is_some_and(|(_, value)| value.as_str() == Some(&expected.value)) {
+            return;
+        }
+        let found = match found {
+            Some((_, Value::String(value))) => quoted(value),
+            Some((_, value)) => value.to_string(),
+            None if report.allowed => "none".to_owned(),
+            None => "the Run is refused".to_owned(),
+        };
+        self.report(
+            format!("{map}[{}]", key.value),
+            expected.span,
+            quoted(&expected.value),
+            found,
+        );
+    }
+
+    /// Keys and finalizers that the Run must not have when it is admitted.
+    fn absence(&mut self, glob: &Text, report: &Report) {
+        let expectation = format!("absent[{}]", glob.value);
+        let expected = "none".to_owned();
+        if !report.allowed {
+            return self.report(expectation, glob.span, expected, "the Run is refused".to_owned());
+        }
+        let keys = ["annotations", "labels"].into_iter().flat_map(|map| {
+            entries(&report.object, map).map(move |(key, _)| (format!("metadata.{map}[{key}]"), key.as_str()))
+        });
+        let finalizers = report.object.pointer("/metadata/finalizers").and_then(Value::as_array);
+        let finalizers = finalizers.into_iter().flatten().filter_map(Value::as_str);
+        let finalizers = finalizers.map(|name| (format!("metadata.finalizers[{name}]"), name));
+        let found: Vec<String> = keys
+            .chain(finalizers)
+            .filter(|(_, key)| matches(&glob.value, key))
+            .map(|(field, _)| field)
+            .collect();
+        if !found.is_empty() {
+            self.report(expectation, glob.span, expected, found.join("\n"));
+        }
+    }
+
+    /// Each glob stands for one of the texts at least, and every text is meant by one of the globs.
+    fn globs<'t>(
+        &mut self,
+        name: &str,
+        expected: &Option<Located<Vec<Text>>>,
+        found: impl Iterator<Item = &'t String> + Clone,
+    ) {
+        let Some(expected) = expected else { return };
+        for glob in &expected.value {
+            if !found.clone().any(|text| matches(&glob.value, text)) {
+                self.report(name, glob.span, glob.value.clone(), lines(found.clone().cloned()));
+            }
+        }
+        let surplus = found.filter(|text| !expected.value.iter().any(|glob| matches(&glob.value, text)));
+        let surplus: Vec<String> = surplus.cloned().collect();
+        if !surplus.is_empty() {
+            let nothing = if expected.value.is_empty() { "none" } else { "no others" };
+            self.report(name, expected.span, nothing.to_owned(), lines(surplus.into_iter()));
+        }
+    }
+
+    /// As with other lists: each expectation stands for one cause at least, and every cause is expected.
+    fn causes(&mut self, expected: &Located<Vec<ExpectedCause>>, found: &[CauseReport]) {
+        let shown = |cause: &CauseReport| format!("{}: {}", cause.field, cause.text);
+        for cause in &expected.value {
+            if !found.iter().any(|found| is_expected(cause, found)) {
+                let glob = |text: &Option<Text>| text.as_ref().map_or("*", |text| &text.value).to_owned();
+                let wanted = format!("{}: {}", glob(&cause.field), glob(&cause.message));
+                self.report("causes", cause.span, wanted, lines(found.iter().map(shown)));
+            }
+        }
+        let is_surplus = |found: &&CauseReport| !expected.value.iter().any(|cause| is_expected(cause, found));
+        let surplus: Vec<String> = found.iter().filter(is_surplus).map(shown).collect();
+        if !surplus.is_empty() {
+            let nothing = if expected.value.is_empty() { "none" } else { "no others" };
+            self.report("causes", expected.span, nothing.to_owned(), lines(surplus.into_iter()));
+        }
+    }
+}
+
+/// The message may be expected as programs see it, or as clients do: with suggestion and author.
+fn is_expected(expected: &ExpectedCause, found: &CauseReport) -> bool {
+    let holds = |glob: &Option<Text>, texts: &[&str]| {
+        glob.as_ref()
+            .is_none_or(|glob| texts.iter().any(|text| matches(&glob.value, text)))
+    };
+    holds(&expected.field, &[&found.field]) && holds(&expected.message, &[&found.message, &found.text])
+}
+
+/// Globs that are none have been reported before anything was compared.
+fn matches(glob: &str, text: &str) -> bool {
+    Glob::parse(glob).is_ok_and(|glob| glob.matches(text))
+}
+
+fn lines(texts: impl Iterator<Item = String>) -> String {
+    let texts: Vec<String> = texts.collect();
+    if texts.is_empty() {
+        "none".to_owned()
+    } else {
+        texts.join("\n")
+    }
+}
+
+/// The annotations or labels of an object.
+fn entries<'o>(object: &'o Value, map: &str) -> impl Iterator<Item = (&'o String, &'o Value)> {
+    let entries = object.get("metadata").and_then(|metadata| metadata.get(map));
+    entries.and_then(Value::as_object).into_iter().flatten()
+}

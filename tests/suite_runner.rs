@@ -1,0 +1,158 @@
+//! `runstamp test` as a script sees it, and the project's own Suites.
+//!
+//! `UPDATE_GOLDENS=1 cargo test --test suite_runner` writes the goldens, for a person to read.
+
+#![cfg(test)]
+
+use std::fs;
+use std::path::Path;
+use std::process::{Command, Output};
+
+use serde_json::Value;
+
+fn run(arguments: &[&str]) -> (Option<i32>, String, String) {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_runstamp"));
+    let Output { status, stdout, stderr } = command.arg("test").args(arguments).output().unwrap();
+    let text = |bytes| String::from_utf8(bytes).unwrap();
+    (status.code(), text(stdout), text(stderr))
+}
+
+fn records(stdout: &str) -> (Vec<Value>, Value) {
+    let mut records: Vec<Value> = stdout.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let summary = records.pop().unwrap();
+    (records, summary)
+}
+
+#[track_caller]
+fn agrees_with_golden(path: &str, found: &str) {
+    if std::env::var_os("UPDATE_GOLDENS").is_some() {
+        fs::write(path, found).unwrap();
+    }
+    let golden = fs::read_to_string(path).unwrap_or_default();
+    assert_eq!(golden, found, "{path}");
+}
+
+/// The cases that stand in the Suites below a folder, counted without the reader of policy files.
+fn cases_below(folder: &Path) -> usize {
+    let mut cases = 0;
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            cases += cases_below(&path);
+        } else {
+            let text = fs::read_to_string(&path).unwrap();
+            if text.contains("kind: Suite") {
+                cases += text.lines().filter(|line| line.starts_with("    - name: ")).count();
+            }
+        }
+    }
+    cases
+}
+
+#[test]
+fn the_suites_of_the_project_pass() {
+    let (code, stdout, stderr) = run(&["policies/"]);
+    let cases = cases_below(Path::new("policies"));
+    assert!(cases >= 18, "only {cases} cases");
+    assert_eq!(
+        (code, stdout, stderr),
+        (Some(0), format!("{cases} passed, 0 failed\n"), String::new())
+    );
+}
+
+#[test]
+fn every_term_of_a_suite_can_pass() {
+    let (code, stdout, stderr) = run(&["tests/suites/good"]);
+    assert_eq!(
+        (code, stdout.as_str(), stderr.as_str()),
+        (Some(0), "9 passed, 0 failed\n", "")
+    );
+}
+
+#[test]
+fn what_does_not_hold_is_told_with_its_place() {
+    let (code, stdout, stderr) = run(&["tests/suites/failing"]);
+    assert_eq!((code, stderr.as_str()), (Some(1), ""));
+    assert_eq!(stdout.lines().last(), Some("1 passed, 2 failed"));
+    agrees_with_golden("tests/suites/failing.txt", &stdout);
+}
+
+#[test]
+fn json_is_one_object_a_case_and_the_last_is_the_summary() {
+    let (code, stdout, _) = run(&["-o", "json", "tests/suites/failing", "tests/suites/good"]);
+    assert_eq!(code, Some(1));
+    let (cases, summary) = records(&stdout);
+    assert_eq!(cases.len(), 12);
+    assert!(cases.iter().all(|case| case["kind"] == "CaseResult"));
+    let found = (&summary["kind"], &summary["passed"], &summary["failed"]);
+    assert_eq!(found, (&"TestSummary".into(), &10.into(), &2.into()));
+    let first = &cases[0];
+    assert_eq!(
+        (&first["suite"], &first["file"], &first["line"], &first["passed"]),
+        (
+            &"failing".into(),
+            &"tests/suites/failing/suite.yaml".into(),
+            &7.into(),
+            &false.into()
+        )
+    );
+    assert_eq!(
+        first["failures"][0],
+        serde_json::json!({"expectation": "allowed", "line": 11, "expected": "false", "found": "true"})
+    );
+}
+
+#[test]
+fn a_filter_chooses_cases_and_must_choose_one() {
+    let check = |filter: &str, code: i32, stdout: &str, stderr: &str| {
+        let found = run(&["tests/suites/failing", "tests/suites/good", "--filter", filter]);
+        assert_eq!(found, (Some(code), stdout.to_owned(), stderr.to_owned()), "{filter}");
+    };
+    check("this one", 0, "1 passed, 0 failed\n", "");
+    check("good: a re", 0, "2 passed, 0 failed\n", "");
+    check(
+        "nothing like it",
+        2,
+        "",
+        "error: no case has \"nothing like it\" in its name\n",
+    );
+}
+
+#[test]
+fn what_cannot_be_run_is_told_at_once() {
+    let (code, stdout, stderr) = run(&["tests/suites/broken"]);
+    assert_eq!((code, stdout.as_str()), (Some(2), ""));
+    agrees_with_golden("tests/suites/broken.txt", &stderr);
+    assert_eq!(stderr.matches("tests/suites/broken/suite.yaml:").count(), 8, "{stderr}");
+}
+
+#[test]
+fn without_suites_the_question_is_not_answered() {
+    let check = |path: &str, expected: &str| {
+        let (code, stdout, stderr) = run(&[path]);
+        assert_eq!((code, stdout.as_str()), (Some(2), ""), "{path}");
+        assert!(stderr.contains(expected), "{stderr}");
+    };
+    check(
+        "policies/builtin",
+        "expected documents of kind Suite in policies/builtin, found none",
+    );
+    check("nowhere", "failed to read nowhere");
+    check("tests/policy_files/err/suite.yaml", "the files hold mistakes");
+}
+
+#[test]
+fn policies_of_the_flags_come_before_those_of_the_suite() {
+    let (code, stdout, _) = run(&["tests/suites/good", "--no-builtin", "--filter", "everything"]);
+    assert_eq!(code, Some(1), "without built-ins nothing is state: {stdout}");
+    let flags = [
+        "tests/suites/good",
+        "--no-builtin",
+        "--policies",
+        "policies/builtin/chains.yaml",
+        "--policies",
+    ];
+    let (code, _, stderr) = run(&[&flags[..], &["nowhere.yaml"]].concat());
+    assert_eq!(code, Some(2));
+    assert!(stderr.contains("nowhere.yaml"), "{stderr}");
+}
