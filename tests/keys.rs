@@ -1,4 +1,5 @@
 //! The registry holds exactly the keys that the list says exist, which is written from the sources of the tools and not from the policies.
+#![cfg(test)]
 
 mod common;
 #[path = "keys/packs.rs"]

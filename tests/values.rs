@@ -1,4 +1,5 @@
 //! What each config key takes and refuses, as tables in files; every refusal's words are golden (`UPDATE_GOLDENS=1` writes them again).
+#![cfg(test)]
 
 mod common;
 #[path = "keys/packs.rs"]
