@@ -24,6 +24,8 @@ mod support {
     pub(crate) mod runstamp;
 }
 
+#[path = "common/glob.rs"]
+mod glob;
 #[path = "common/readme.rs"]
 mod readme;
 
@@ -44,5 +46,6 @@ mod cluster {
     mod serving;
     mod shipped;
     mod status;
+    mod suites;
     mod supervision;
 }

@@ -41,6 +41,8 @@ pub(crate) enum Guard {
     Builtins,
     /// One that serves the starter policies besides.
     Starter,
+    /// One that serves the starter policies and the pack for OpenShift.
+    OpenShift,
     /// One that is registered as shipped and reached through the shipped Service.
     Service,
     /// One that is registered as shipped and does not answer.
@@ -55,6 +57,7 @@ impl Guard {
             Self::Off => None,
             Self::Builtins => Some("builtins"),
             Self::Starter => Some("starter"),
+            Self::OpenShift => Some("openshift"),
             Self::Service => Some("service"),
             Self::Down => Some("down"),
             Self::DownAndStrict => Some("down-and-strict"),
@@ -66,6 +69,12 @@ impl Guard {
         match self {
             Self::Builtins | Self::Service => Some(&[]),
             Self::Starter => Some(&["--policies", concat!(env!("CARGO_MANIFEST_DIR"), "/policies/starter")]),
+            Self::OpenShift => Some(&[
+                "--policies",
+                concat!(env!("CARGO_MANIFEST_DIR"), "/policies/starter"),
+                "--policies",
+                concat!(env!("CARGO_MANIFEST_DIR"), "/policies/optional/openshift"),
+            ]),
             Self::Off | Self::Down | Self::DownAndStrict => None,
         }
     }
