@@ -171,3 +171,39 @@ async fn every_documented_metric_is_there() {
         );
     }
 }
+
+/// Bodies that no API server sends: each has its answer, and the next review is judged as ever.
+#[tokio::test(flavor = "multi_thread")]
+async fn strange_bodies_have_the_specified_answers() {
+    let server = start(Stance::default());
+    let ordinary = review(&json!({}), None);
+    let with_spec = |spec: &str| ordinary.replace(r#"{"pipelineRef":{"name":"build"}}"#, spec);
+    let deep = with_spec(&format!("{}1{}", r#"{"a":"#.repeat(10_000), "}".repeat(10_000)));
+    let large = with_spec(&format!(r#"{{"script":"{}"}}"#, "x".repeat(3 * 1024 * 1024)));
+    let (half, _) = ordinary.split_at(ordinary.len() / 2);
+    let twice_within = review(&json!({"ci.example.com/a": "1"}), None).replace(
+        r#""ci.example.com/a":"1""#,
+        r#""ci.example.com/a":"1","ci.example.com/a":"2""#,
+    );
+    let twice_outside = ordinary.replace(r#""operation":"#, r#""operation":"CREATE","operation":"#);
+    let judged = |reply: &Value| (reply["allowed"].clone(), reply["status"]["code"].clone());
+    for (what, body, allowed, code) in [
+        ("nested 10,000 deep", &deep, true, Value::Null),
+        ("three mebibytes", &large, true, Value::Null),
+        // The uid can be read, so there is a review in the answer; the Run cannot be judged.
+        ("an annotation twice", &twice_within, false, json!(400)),
+    ] {
+        let reply = ask(&server, "/mutate", body).await;
+        assert_eq!(reply["uid"], "2d6c7ab1-0000-4000-8000-000000000000", "{what}");
+        assert_eq!(judged(&reply), (json!(allowed), code), "{what}: {reply}");
+    }
+    let mut client = server.client().await;
+    for body in [half, &twice_outside] {
+        let answer = within(client.post("/mutate", body)).await;
+        assert_eq!(answer.status, 400, "{answer:?}");
+        assert!(answer.body.starts_with("not an AdmissionReview: "), "{answer:?}");
+        assert_eq!(answer.body.lines().count(), 1, "{answer:?}");
+    }
+    let reply = ask(&server, "/mutate", &ordinary).await;
+    assert_eq!(judged(&reply), (json!(true), Value::Null));
+}
