@@ -302,6 +302,13 @@ fn unknown(asked: &str, set: &PolicySet) -> UnknownKey {
         .map(|facts| &*facts.integration)
         .filter(|_| !asked.contains('/'));
     let suggestion = nearest(asked, spellings.map(String::as_str).chain(names));
+    // Under one prefix only the names are compared: the length of what is equal makes no two names alike.
+    let suggestion = suggestion.filter(|near| match (asked.split_once('/'), near.split_once('/')) {
+        (Some((prefix, name)), Some((near_prefix, near_name))) if prefix == near_prefix => {
+            nearest(name, std::iter::once(near_name)).is_some()
+        }
+        _ => true,
+    });
     UnknownKey {
         verdict: "nobody declares it, and Runstamp does nothing with it: it is neither removed, injected nor judged"
             .to_owned(),
