@@ -263,13 +263,11 @@ fn notice_removals(reset: &mut Reset, view: &View<'_>, kept_owners: Vec<String>)
         .unwrap_or("another Run")
         .escape_debug();
     let mut notices = Vec::new();
-    if let Some(first) = keys.first() {
+    if !keys.is_empty() {
         let noun = if keys.len() == 1 { "key" } else { "keys" };
-        let rest = keys.iter().skip(1).map(|key| format!(", {key}")).collect::<String>();
-        notices.push(format!(
-            "removed {} integration state {noun} copied from {origin}: {first}{rest}",
-            keys.len()
-        ));
+        let beginning = format!("removed {} integration state {noun} copied from {origin}: ", keys.len());
+        let names = listed(&keys, NOTICE_CHARS.saturating_sub(beginning.chars().count()));
+        notices.push(beginning + &names);
     }
     if view.gone_status {
         notices.push(format!("removed status, which was copied from {origin}"));
@@ -277,4 +275,40 @@ fn notice_removals(reset: &mut Reset, view: &View<'_>, kept_owners: Vec<String>)
     notices.append(&mut reset.notices);
     notices.extend(kept_owners);
     reset.notices = notices;
+}
+
+/// Most characters of the notice of what was removed: clients cut longer ones.
+const NOTICE_CHARS: usize = 256;
+
+/// The names that have room, and how many have not.
+fn listed(names: &[&str], room: usize) -> String {
+    let whole = names.join(", ");
+    if whole.chars().count() <= room {
+        return whole;
+    }
+    let shown = |count: usize| {
+        let first = names.iter().take(count).copied().collect::<Vec<_>>().join(", ");
+        format!("{first} and {} more", names.len() - count)
+    };
+    // At least one name, so that the reader sees what this is about.
+    let fits = |count: &usize| shown(*count).chars().count() <= room;
+    let most = (2..names.len()).take_while(fits).last().unwrap_or(1);
+    if names.len() == 1 { whole } else { shown(most) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::listed;
+
+    #[test]
+    fn a_list_of_names_is_whole_or_counts_the_rest() {
+        for (names, room, expected) in [
+            (&["a"][..], 0, "a"),
+            (&["a", "b", "c"], 7, "a, b, c"),
+            (&["a", "b", "c"], 6, "a and 2 more"),
+            (&["aaaa", "bbbb", "cccc", "dddd"], 21, "aaaa, bbbb and 2 more"),
+        ] {
+            assert_eq!(listed(names, room), expected);
+        }
+    }
 }
