@@ -43,6 +43,10 @@ pub(crate) enum Guard {
     Starter,
     /// One that serves the starter policies and the pack for OpenShift.
     OpenShift,
+    /// One that serves the starter policies and the pack for Konflux.
+    Konflux,
+    /// One that serves the pack for the worker clusters of MultiKueue.
+    MultiKueue,
     /// One that is registered as shipped and reached through the shipped Service.
     Service,
     /// One that is registered as shipped and does not answer.
@@ -58,6 +62,8 @@ impl Guard {
             Self::Builtins => Some("builtins"),
             Self::Starter => Some("starter"),
             Self::OpenShift => Some("openshift"),
+            Self::Konflux => Some("konflux"),
+            Self::MultiKueue => Some("multikueue"),
             Self::Service => Some("service"),
             Self::Down => Some("down"),
             Self::DownAndStrict => Some("down-and-strict"),
@@ -74,6 +80,16 @@ impl Guard {
                 concat!(env!("CARGO_MANIFEST_DIR"), "/policies/starter"),
                 "--policies",
                 concat!(env!("CARGO_MANIFEST_DIR"), "/policies/optional/openshift"),
+            ]),
+            Self::Konflux => Some(&[
+                "--policies",
+                concat!(env!("CARGO_MANIFEST_DIR"), "/policies/starter"),
+                "--policies",
+                concat!(env!("CARGO_MANIFEST_DIR"), "/policies/optional/konflux"),
+            ]),
+            Self::MultiKueue => Some(&[
+                "--policies",
+                concat!(env!("CARGO_MANIFEST_DIR"), "/policies/optional/multikueue"),
             ]),
             Self::Off | Self::Down | Self::DownAndStrict => None,
         }
