@@ -133,6 +133,8 @@ pub struct StateDefinition {
     pub creators: Vec<CreatorDefinition>,
     /// The kinds of Run on which it is state; absent means all.
     pub kinds: Option<Vec<Located<RunKind>>>,
+    /// Whether a value begins with the namespace that it belongs to.
+    pub namespaced: Option<Located<bool>>,
     /// When a Root loses it.
     pub reset: Option<Located<ResetRule>>,
     /// Whether a Child loses it.
@@ -252,6 +254,8 @@ pub struct TriggerMatchDefinition {
     pub sources: Option<Vec<Text>>,
     /// Values of the fact `provider`.
     pub providers: Option<Vec<Text>>,
+    /// Values of the fact `host`.
+    pub hosts: Option<Vec<Text>>,
     /// Values of the fact `event`.
     pub events: Option<Vec<Text>>,
     /// Whether the repository facts are trusted.

@@ -23,7 +23,7 @@ pub fn mutate(
     match (request.operation, &request.object, &request.old_object) {
         (Operation::Create, Some(run), _) => create::mutate(request, run, set, namespace_labels, options),
         (Operation::Update, Some(run), Some(old)) => update::mutate(request, run, old, set, namespace_labels, options),
-        _ => unjudged(request.operation),
+        _ => without_object(request, set),
     }
 }
 
@@ -39,7 +39,7 @@ pub fn validate(
         (Operation::Update, Some(run), Some(old)) => {
             update::validate(request, run, old, set, namespace_labels, options)
         }
-        _ => unjudged(request.operation),
+        _ => without_object(request, set),
     }
 }
 
@@ -58,10 +58,15 @@ pub fn unreadable(operation: Operation, user: &User<'_>, set: &PolicySet, reason
     decision
 }
 
-fn unjudged(operation: Operation) -> Decision {
-    let mut decision = Decision::untouched(None);
-    if matches!(operation, Operation::Create | Operation::Update) {
-        decision.unjudged = Some("the request holds no object");
+/// A request without the objects that its operation has; a DELETE has nothing to judge.
+fn without_object(request: &Request<'_>, set: &PolicySet) -> Decision {
+    match request.operation {
+        Operation::Create | Operation::Update => unreadable(
+            request.operation,
+            &request.user,
+            set,
+            "the request holds no object".to_owned(),
+        ),
+        Operation::Delete | Operation::Connect => Decision::untouched(None),
     }
-    decision
 }

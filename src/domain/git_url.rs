@@ -4,7 +4,7 @@ mod provider;
 
 use std::fmt;
 
-pub use provider::{Repository, project_owner_repo, provider_of_host};
+pub use provider::{Repository, project_owner_repo, provider_of_host, public_host};
 
 /// Longest URL that is read, in bytes.
 const MAX_BYTES: usize = 2048;

@@ -113,6 +113,8 @@ pub struct StateKey {
     pub creators: Vec<Creator>,
     /// The kinds of Run on which it is state; all three where none was written.
     pub kinds: Vec<RunKind>,
+    /// Whether a value begins with the namespace that it belongs to, and a slash.
+    pub namespaced: bool,
     /// When a Root loses it.
     pub reset: ResetRule,
     /// Whether a Child loses it.
@@ -169,6 +171,12 @@ impl StateKey {
     /// The integration as the author of what is said in its name.
     pub fn author(&self) -> Author {
         Author::Integration(Arc::clone(&self.integration), self.integration_index)
+    }
+
+    /// When a Root of this namespace loses the key with this value: what belongs to another namespace is another Run's in any case.
+    pub fn reset_of(&self, value: &str, namespace: &str) -> ResetRule {
+        let is_foreign = self.namespaced && value.split_once('/').is_some_and(|(owner, _)| owner != namespace);
+        if is_foreign { ResetRule::Always } else { self.reset }
     }
 
     /// The field that holds this key; for a finalizer `metadata.finalizers[name]`.

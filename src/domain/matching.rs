@@ -32,6 +32,8 @@ pub enum Mismatch {
     TriggerSource(Option<String>),
     /// Another provider, or none.
     Provider(Option<String>),
+    /// Another host, or none.
+    Host(Option<String>),
     /// Another event, or none.
     Event(Option<String>),
     /// The repository facts are trusted where they should not be, or not where they should.
@@ -65,6 +67,13 @@ impl fmt::Display for Mismatch {
                     formatter,
                     "match.trigger.providers does not list trigger.provider, which is {}",
                     found(provider)
+                )
+            }
+            Self::Host(host) => {
+                write!(
+                    formatter,
+                    "match.trigger.hosts does not list trigger.host, which is {}",
+                    found(host)
                 )
             }
             Self::Event(event) => {
@@ -161,6 +170,9 @@ fn check_trigger(trigger: &TriggerMatch, facts: &Facts, operation: Operation) ->
     }
     if !lists(&trigger.providers, facts.value(FactName::Provider)) {
         return Err(Mismatch::Provider(facts.value(FactName::Provider).map(str::to_owned)));
+    }
+    if !lists(&trigger.hosts, facts.value(FactName::Host)) {
+        return Err(Mismatch::Host(facts.value(FactName::Host).map(str::to_owned)));
     }
     if !lists(&trigger.events, facts.value(FactName::Event)) {
         return Err(Mismatch::Event(facts.value(FactName::Event).map(str::to_owned)));

@@ -86,6 +86,8 @@ pub struct TriggerMatch {
     pub sources: Option<Vec<String>>,
     /// Values of the fact `provider`.
     pub providers: Option<Vec<String>>,
+    /// Values of the fact `host`.
+    pub hosts: Option<Vec<String>>,
     /// Values of the fact `event`.
     pub events: Option<Vec<String>>,
     /// Whether the repository facts are trusted.

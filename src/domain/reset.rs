@@ -70,7 +70,7 @@ pub fn is_lost_by_child(state: &StateKey, key: &str) -> bool {
 fn reset_child(view: &mut View<'_>, request: &Request<'_>, set: &PolicySet) -> Reset {
     let mut reset = Reset::default();
     for place in [Place::Annotation, Place::Label] {
-        for (position, key, state) in foreign_state(view.map(place), place, request, set) {
+        for (position, key, state, _) in foreign_state(view.map(place), place, request, set) {
             if is_lost_by_child(state, key) {
                 view.take(place, position);
                 reset.remove(state.field(key), RemovalReason::State, state);
@@ -132,8 +132,8 @@ fn reset_root(view: &mut View<'_>, request: &Request<'_>, provenance: &Provenanc
     reset
 }
 
-/// A state key that the user may not set at creation: its position, the key and its declaration.
-type Foreign<'r, 's> = (usize, &'r str, &'s Arc<StateKey>);
+/// A state key that the user may not set at creation: its position, the key, its declaration, and when it goes.
+type Foreign<'r, 's> = (usize, &'r str, &'s Arc<StateKey>, ResetRule);
 
 fn foreign_state<'r, 's>(
     map: &'r StringMap<'r>,
@@ -145,7 +145,8 @@ fn foreign_state<'r, 's>(
         .enumerate()
         .filter_map(|(position, (key, value))| {
             let state = set.registry.state_on(request.kind, place, key)?;
-            (!state.may_be_created_by(&request.user.name, value)).then_some((position, key, state))
+            let rule = state.reset_of(value, &request.namespace);
+            (!state.may_be_created_by(&request.user.name, value)).then_some((position, key, state, rule))
         })
         .collect()
 }
@@ -155,14 +156,14 @@ fn foreign_finalizers<'r, 's>(run: &'r Run<'r>, request: &Request<'_>, set: &'s 
     finalizers
         .filter_map(|(position, name)| {
             let state = set.registry.state_on(request.kind, Place::Finalizer, name)?;
-            (!state.may_be_created_by(&request.user.name, "")).then_some((position, &**name, state))
+            (!state.may_be_created_by(&request.user.name, "")).then_some((position, &**name, state, state.reset))
         })
         .collect()
 }
 
 /// Takes the keys that this rule speaks of.
 fn take(rule: ResetRule, foreign: &[Foreign<'_, '_>], gone: &mut Positions, reset: &mut Reset) {
-    for (position, key, state) in foreign.iter().filter(|(_, _, state)| state.reset == rule) {
+    for (position, key, state, _) in foreign.iter().filter(|(.., its_rule)| *its_rule == rule) {
         let reason = match (state.place, rule) {
             (Place::Finalizer, _) => RemovalReason::Finalizer,
             (_, ResetRule::OnCopy) => RemovalReason::OnCopy,

@@ -83,6 +83,7 @@ fn state_definition(key: Option<Text>, schema: SchemaDefinition, fields: &mut Fi
     let field_managers = fields.texts("fieldManagers").unwrap_or_default();
     let creators = fields.list("creators", "mappings with identity and values", creator);
     let kinds = fields.words("kinds", RunKind::WORDS);
+    let namespaced = fields.boolean("namespaced");
     let reset = fields.word("reset", ResetRule::WORDS);
     let on_child = fields.word("onChild", OnChild::WORDS);
     let updates = fields.word("updates", StateKeyUpdates::WORDS);
@@ -92,6 +93,7 @@ fn state_definition(key: Option<Text>, schema: SchemaDefinition, fields: &mut Fi
         field_managers,
         creators,
         kinds,
+        namespaced,
         reset,
         on_child,
         updates,

@@ -80,7 +80,13 @@ impl Search {
             return Ok(());
         }
         if metadata.is_dir() {
-            return self.visit_directory(path, depth);
+            let before = self.texts.len() + self.failures.len();
+            self.visit_directory(path, depth)?;
+            // An empty folder is a mount that has lost its files more often than it is meant.
+            if depth == 0 && self.texts.len() + self.failures.len() == before {
+                return Err(io::Error::new(io::ErrorKind::NotFound, "it holds no policy files"));
+            }
+            return Ok(());
         }
         // In a directory, a pipe or a device is nobody's policy file, and reading it may never end.
         if depth > 0 && !metadata.is_file() {

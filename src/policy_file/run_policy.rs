@@ -52,6 +52,7 @@ fn matches(fields: &mut Fields<'_>) -> MatchDefinition {
                 TriggerMatchDefinition {
                     sources: fields.texts("sources"),
                     providers: fields.texts("providers"),
+                    hosts: fields.texts("hosts"),
                     events: fields.texts("events"),
                     trusted: fields.boolean("trusted"),
                 }

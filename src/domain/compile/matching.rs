@@ -11,7 +11,8 @@ use crate::domain::identity::Identities;
 use crate::domain::pattern::Glob;
 use crate::domain::policy::{Condition, Matcher, Test, TriggerMatch};
 use crate::domain::source::{Problem, Span};
-use crate::domain::words::{EVENTS, Operator};
+use crate::domain::trigger::typed;
+use crate::domain::words::{EVENTS, FactName, Operator};
 
 /// Most excluded wildcards that listed namespaces are compared with.
 const MOST_WILDCARDS: usize = 64;
@@ -157,6 +158,13 @@ fn trigger_match(
     for provider in definition.providers.iter().flatten() {
         known.check_provider(provider, context);
     }
+    for host in definition.hosts.iter().flatten() {
+        // The fact is in lower case, whatever the URL says.
+        if typed(FactName::Host, &host.value).as_deref() != Some(host.value.as_str()) {
+            let message = format!("expected a host name in lower case, found {}", quote(&host.value));
+            context.report(Problem::error(host.span, message).with_help("write the host alone, such as github.com"));
+        }
+    }
     for event in definition
         .events
         .iter()
@@ -168,6 +176,7 @@ fn trigger_match(
     TriggerMatch {
         sources: words("sources", &definition.sources, context),
         providers: words("providers", &definition.providers, context),
+        hosts: words("hosts", &definition.hosts, context),
         events: words("events", &definition.events, context),
         trusted: definition.trusted.as_ref().map(|trusted| trusted.value),
     }

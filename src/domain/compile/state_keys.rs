@@ -73,6 +73,10 @@ fn state_key(
             .collect(),
         creators,
         kinds: kinds(definition.kinds.as_deref(), &definition.key, context),
+        namespaced: definition
+            .namespaced
+            .as_ref()
+            .is_some_and(|namespaced| namespaced.value),
         reset: definition
             .reset
             .as_ref()

@@ -76,7 +76,7 @@ fn submitter_controlled(definition: &RunPolicyDefinition) -> Option<(Span, &'sta
 }
 
 fn span_of(trigger: &TriggerMatchDefinition) -> Option<Span> {
-    let lists = [&trigger.sources, &trigger.providers, &trigger.events];
+    let lists = [&trigger.sources, &trigger.providers, &trigger.hosts, &trigger.events];
     let first = lists.into_iter().flatten().flatten().map(|text| text.span).next();
     first.or(trigger.trusted.as_ref().map(|trusted| trusted.span))
 }
@@ -232,6 +232,7 @@ fn may_meet(a: &Matcher, b: &Matcher) -> bool {
         (Some(a), Some(b)) => {
             share(&a.sources, &b.sources)
                 && share(&a.providers, &b.providers)
+                && share(&a.hosts, &b.hosts)
                 && share(&a.events, &b.events)
                 && a.trusted.zip(b.trusted).is_none_or(|(a, b)| a == b)
         }

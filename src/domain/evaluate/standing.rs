@@ -83,7 +83,7 @@ pub(super) fn judge_late_state(request: &Request<'_>, stored: &View<'_>, set: &P
     for place in [Place::Annotation, Place::Label] {
         for (key, value) in stored.values(place) {
             if let Some(state) = set.registry.state_on(request.kind, place, key)
-                && state.reset == ResetRule::Always
+                && state.reset_of(value, &request.namespace) == ResetRule::Always
                 && !state.may_be_created_by(&request.user.name, value)
             {
                 decision.violations.push(state.violation(

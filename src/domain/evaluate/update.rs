@@ -18,7 +18,7 @@ use crate::domain::request::{Options, Request};
 use crate::domain::run::Run;
 use crate::domain::trigger::{Context, context};
 use crate::domain::view::View;
-use crate::domain::words::{Place, Reaction, RunKind, StateKeyUpdates};
+use crate::domain::words::{OnChild, Place, Reaction, ResetRule, RunKind, StateKeyUpdates};
 
 /// A state key that the UPDATE adds, changes or removes.
 struct Change<'r, 's> {
@@ -60,7 +60,7 @@ pub(super) fn mutate(
             continue;
         }
         let drops = if by_controller {
-            change.is_addition()
+            change.is_addition() && !is_a_request(change.state)
         } else {
             change.state.updates == StateKeyUpdates::Drop
         };
@@ -70,6 +70,11 @@ pub(super) fn mutate(
     }
     decision.patch = patch::build(&view, puts);
     conclude(decision)
+}
+
+/// Keys that anybody may set and nobody loses are state in name only: a wildcard of them cannot be declared otherwise.
+fn is_a_request(state: &StateKey) -> bool {
+    state.reset == ResetRule::Never && state.on_child == OnChild::Keep && state.updates == StateKeyUpdates::Allow
 }
 
 /// `/validate` on UPDATE.

@@ -29,6 +29,17 @@ pub fn provider_of_host(host: &str) -> Option<&'static str> {
     }
 }
 
+/// The one public host of a provider, for whoever names the provider alone; a provider that is self-hosted everywhere has none.
+pub fn public_host(provider: &str) -> Option<&'static str> {
+    match provider {
+        "github" => Some("github.com"),
+        "gitlab" => Some("gitlab.com"),
+        "bitbucket-cloud" => Some("bitbucket.org"),
+        "azure-devops" => Some("dev.azure.com"),
+        _ => None,
+    }
+}
+
 /// Project, owner and repository, by the rules of the provider; where the path does not fit them, they are absent.
 ///
 /// Without a provider only a path of two segments tells owner and repository apart.

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::{Fact, FactField, Facts};
-use crate::domain::git_url::{GitUrl, project_owner_repo, provider_of_host};
+use crate::domain::git_url::{GitUrl, project_owner_repo, provider_of_host, public_host};
 use crate::domain::settings::Settings;
 use crate::domain::trace::{Event, Trace};
 use crate::domain::words::FactName;
@@ -25,6 +25,22 @@ pub(super) fn derive(facts: &mut Facts, settings: &Settings, mut trace: Option<&
         follow(facts, FactName::Project, repository.project);
         follow(facts, FactName::Owner, repository.owner);
         follow(facts, FactName::Repo, repository.repo);
+    }
+    if let Some(provider) = facts
+        .get(FactName::Provider)
+        .filter(|_| facts.get(FactName::Url).is_none())
+        .cloned()
+    {
+        // Whoever names a provider and no host means the public one.
+        let host = public_host(&provider.value).map(str::to_owned);
+        follow(
+            facts,
+            FactName::Host,
+            host,
+            &provider,
+            FactName::Provider,
+            trace.as_deref_mut(),
+        );
     }
     if let Some(reference) = facts.get(FactName::Ref).cloned() {
         let mut follow = |facts: &mut Facts, name, value| {

@@ -125,12 +125,14 @@ impl Canonical for StateDefinition {
             field_managers,
             creators,
             kinds,
+            namespaced,
             reset,
             on_child,
             updates,
             schema,
         } = self;
         hash.all(&[key, &Set(writers), &Set(field_managers), creators]);
+        hash.all(&[&namespaced.as_ref().is_some_and(|namespaced| namespaced.value)]);
         feed_kinds(kinds.as_deref(), hash);
         hash.all(&[&word(reset, defaults::RESET).word()]);
         hash.all(&[&word(on_child, defaults::ON_CHILD).word()]);
@@ -257,10 +259,11 @@ impl Canonical for TriggerMatchDefinition {
         let Self {
             sources,
             providers,
+            hosts,
             events,
             trusted,
         } = self;
-        let lists = [sources, providers, events];
+        let lists = [sources, providers, hosts, events];
         for list in lists {
             list.as_deref().map(Set).feed(hash);
         }

@@ -124,6 +124,7 @@ fn layer_state(user: Vec<StateDefinition>, builtin: Vec<StateDefinition>) -> Vec
             field_managers: added(builtin.field_managers, user.field_managers),
             creators: added_creators(builtin.creators, user.creators),
             kinds: user.kinds.or(builtin.kinds),
+            namespaced: user.namespaced.or(builtin.namespaced),
             reset: user.reset.or(builtin.reset),
             on_child: user.on_child.or(builtin.on_child),
             updates: user.updates.or(builtin.updates),
