@@ -73,12 +73,14 @@ impl FieldPath {
 
 /// Appends one reference token of a JSON Pointer, escaped as RFC 6901 section 3 says.
 pub fn push_escaped(pointer: &mut String, token: &str) {
-    for character in token.chars() {
-        match character {
-            '~' => pointer.push_str("~0"),
-            '/' => pointer.push_str("~1"),
-            other => pointer.push(other),
-        }
+    // Whole pieces between the two characters: a key holds one of them, and many others.
+    for piece in token.split_inclusive(['~', '/']) {
+        let (plain, escaped) = match piece.strip_suffix('/') {
+            Some(plain) => (plain, "~1"),
+            None => piece.strip_suffix('~').map_or((piece, ""), |plain| (plain, "~0")),
+        };
+        pointer.push_str(plain);
+        pointer.push_str(escaped);
     }
 }
 

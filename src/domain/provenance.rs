@@ -5,7 +5,6 @@
 //! Anyone can write the annotation, so it may only ever give up a value that the named policy can inject and that still is what was recorded.
 
 use std::collections::BTreeMap;
-use std::fmt::Write as _;
 use std::sync::Arc;
 
 use sha2::{Digest as _, Sha256};
@@ -184,7 +183,11 @@ pub struct Record {
 impl Record {
     /// Records a value that a policy put in.
     pub fn enter(&mut self, place: Place, key: &str, value: &str, policy: &str, overwritten: Option<&str>) {
-        let mut entry = format!("{policy}/{}", short_hash(value));
+        let room = policy.len() + "/01234567/".len() + overwritten.map_or(0, str::len);
+        let mut entry = String::with_capacity(room);
+        entry.push_str(policy);
+        entry.push('/');
+        entry.push_str(&short_hash(value));
         if let Some(overwritten) = overwritten {
             entry.push('/');
             entry.push_str(overwritten);
@@ -210,12 +213,7 @@ impl Record {
 
 /// The first eight hexadecimal digits of the value's SHA-256.
 fn short_hash(value: &str) -> String {
-    Sha256::digest(value.as_bytes())
-        .iter()
-        .take(4)
-        .fold(String::with_capacity(8), |mut hex, byte| {
-            // Writing to a string cannot fail.
-            let _ = write!(hex, "{byte:02x}");
-            hex
-        })
+    let digest: [u8; 32] = Sha256::digest(value.as_bytes()).into();
+    let [first, second, third, fourth, ..] = digest;
+    format!("{:08x}", u32::from_be_bytes([first, second, third, fourth]))
 }

@@ -1,10 +1,12 @@
 //! The key registry: what an annotation, label or finalizer is. Exact look-up first, then a short list of wildcards, then the prefix.
 
-use std::collections::HashMap;
+mod key_hasher;
+
 use std::sync::Arc;
 
 use super::integration::{Integration, StateKey};
 use super::words::{Place, RunKind};
+use key_hasher::KeyMap;
 
 /// What a declared key is.
 #[derive(Debug, Clone)]
@@ -25,12 +27,12 @@ pub enum DeclaredKey {
 /// The declared keys of every integration.
 #[derive(Debug, Default)]
 pub struct KeyRegistry {
-    annotations: HashMap<String, DeclaredKey>,
-    labels: HashMap<String, DeclaredKey>,
-    finalizers: HashMap<String, Arc<StateKey>>,
+    annotations: KeyMap<DeclaredKey>,
+    labels: KeyMap<DeclaredKey>,
+    finalizers: KeyMap<Arc<StateKey>>,
     /// State keys with a `*`, in all places.
     wildcards: Vec<Arc<StateKey>>,
-    prefixes: HashMap<String, Arc<Integration>>,
+    prefixes: KeyMap<Arc<Integration>>,
 }
 
 impl KeyRegistry {

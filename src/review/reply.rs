@@ -23,6 +23,12 @@ const MAX_WARNINGS_CHARS: usize = 4096;
 /// Most causes that one refusal names; a Run has room for thousands of annotations, a reader for fewer.
 const MAX_CAUSES: usize = 100;
 
+/// The bytes of a patch of a few keys with the record of them: most are not larger.
+const PATCH_ROOM: usize = 2048;
+
+/// The bytes of most replies besides the patch.
+const REPLY_ROOM: usize = 1024;
+
 /// Longest audit annotation, in bytes.
 const MAX_AUDIT_BYTES: usize = 1024;
 
@@ -98,9 +104,9 @@ pub(super) fn write(
         response.warnings = warnings(decision);
         if webhook == Webhook::Mutate && !decision.patch.is_empty() {
             // Strings and maps of strings always serialise.
-            response.patch = serde_json::to_vec(&decision.patch)
-                .ok()
-                .map(|json| STANDARD.encode(json));
+            let mut json = Vec::with_capacity(PATCH_ROOM);
+            let written = serde_json::to_writer(&mut json, &decision.patch);
+            response.patch = written.ok().map(|()| STANDARD.encode(json));
             response.patch_type = response.patch.as_ref().map(|_| "JSONPatch");
         }
     }
@@ -109,7 +115,12 @@ pub(super) fn write(
         kind: "AdmissionReview",
         response,
     };
-    serde_json::to_vec(&review).unwrap_or_default()
+    let patch = review.response.patch.as_ref().map_or(0, String::len);
+    let mut body = Vec::with_capacity(patch + REPLY_ROOM);
+    match serde_json::to_writer(&mut body, &review) {
+        Ok(()) => body,
+        Err(_) => Vec::new(),
+    }
 }
 
 /// What a cause says on its own, ending with who says so: kubectl shows nothing else.

@@ -7,6 +7,11 @@ use std::ops::Range;
 ///
 /// An opening without its end is no placeholder: nothing would ever have replaced it.
 pub(super) fn first(value: &str) -> Option<Range<usize>> {
+    // Most values hold neither character. No early end: the compiler then takes many bytes at a time.
+    let may_begin = |byte: u8| matches!(byte, b'{' | b'$');
+    if !value.bytes().fold(false, |found, byte| found | may_begin(byte)) {
+        return None;
+    }
     let braces = first_between(value, "{{", "}}");
     let parentheses = first_between(value, "$(", ")");
     match (braces, parentheses) {

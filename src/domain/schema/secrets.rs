@@ -7,98 +7,129 @@
 /// One pass over the value: tokens and addresses are only looked for where a word begins, user names only after `:/`.
 pub fn credential_in(value: &str) -> Option<&'static str> {
     let bytes = value.as_bytes();
-    let mut previous = b' ';
+    let mut role_before = Role::Other;
     for (position, &byte) in bytes.iter().enumerate() {
-        let begins_word = byte.is_ascii_alphanumeric() && !previous.is_ascii_alphanumeric();
-        let found = match byte {
-            b':' => user_info(bytes, position),
-            b'-' if previous != b'-' => bytes.get(position..).and_then(private_key),
-            _ if begins_word => word(value, position, previous),
-            _ => None,
+        let role = role_of(byte);
+        let goes_on = role == role_before && role != Role::Colon;
+        role_before = role;
+        if goes_on || role == Role::Other {
+            continue;
+        }
+        let found = match role {
+            Role::Word => word(value, position),
+            Role::Dash => bytes.get(position..).and_then(private_key),
+            Role::Colon => user_info(bytes, position),
+            Role::Other => None,
         };
         if found.is_some() {
             return found;
         }
-        previous = byte;
     }
     None
 }
 
-/// Tokens that say by their first characters what they are: prefix, least length of the rest, name.
-const TOKENS: &[(&str, usize, &str)] = &[
-    ("AGE-SECRET-KEY-", 20, "an age private key"),
-    ("AKIA", 16, "an AWS access key"),
-    ("ASIA", 16, "an AWS access key"),
-    ("ATATT3", 20, "an Atlassian token"),
-    ("ATBB", 20, "a Bitbucket password"),
-    ("ATCTT3", 20, "a Bitbucket token"),
-    ("AIza", 35, "a Google API key"),
-    ("dckr_pat_", 10, "a Docker Hub token"),
-    ("dop_v1_", 20, "a DigitalOcean token"),
-    ("ghp_", 10, "a GitHub token"),
-    ("gho_", 10, "a GitHub token"),
-    ("ghu_", 10, "a GitHub token"),
-    ("ghs_", 10, "a GitHub token"),
-    ("ghr_", 10, "a GitHub token"),
-    ("github_pat_", 10, "a GitHub token"),
-    ("glagent-", 10, "a GitLab token"),
-    ("glcbt-", 10, "a GitLab token"),
-    ("gldt-", 10, "a GitLab token"),
-    ("glffct-", 10, "a GitLab token"),
-    ("glft-", 10, "a GitLab token"),
-    ("glimt-", 10, "a GitLab token"),
-    ("gloas-", 10, "a GitLab token"),
-    ("glpat-", 10, "a GitLab token"),
-    ("glptt-", 10, "a GitLab token"),
-    ("glrt-", 10, "a GitLab token"),
-    ("glsoat-", 10, "a GitLab token"),
-    ("hf_", 30, "a Hugging Face token"),
-    ("hvs.", 20, "a Vault token"),
-    ("npm_", 30, "an npm token"),
-    ("pypi-AgE", 20, "a PyPI token"),
-    ("sha256~", 30, "an OpenShift token"),
-    ("sk_live_", 10, "a Stripe key"),
-    ("xapp-", 8, "a Slack token"),
-    ("xoxe.xox", 8, "a Slack token"),
-    ("ya29.", 20, "a Google token"),
-    ("SG.", 40, "a SendGrid key"),
-];
+/// What a byte may have to do with the beginning of a credential.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Role {
+    /// A letter or digit: a word, or goes on with one.
+    Word,
+    Dash,
+    Colon,
+    Other,
+}
 
-/// The first characters of all tokens, a bit each: most words of most values are ruled out by theirs.
-const TOKEN_BEGINNINGS: u128 = {
-    let (mut beginnings, mut rest) = (0, TOKENS);
-    while let [(prefix, _, _), others @ ..] = rest {
-        if let [first, ..] = prefix.as_bytes() {
-            beginnings |= 1 << *first;
+/// Every byte of every value is asked for its role: a table answers faster than comparisons.
+fn role_of(byte: u8) -> Role {
+    const ROLES: [Role; 256] = {
+        let mut roles = [Role::Other; 256];
+        let (mut rest, mut byte) = (roles.as_mut_slice(), 0_u8);
+        while let Some((role, others)) = rest.split_first_mut() {
+            *role = match byte {
+                b'-' => Role::Dash,
+                b':' => Role::Colon,
+                _ if byte.is_ascii_alphanumeric() => Role::Word,
+                _ => Role::Other,
+            };
+            (rest, byte) = (others, byte.wrapping_add(1));
         }
-        rest = others;
-    }
-    beginnings
-};
+        roles
+    };
+    ROLES.get(usize::from(byte)).copied().unwrap_or(Role::Other)
+}
 
-fn word(value: &str, position: usize, previous: u8) -> Option<&'static str> {
-    let rest = value.get(position..)?;
-    let first = rest.as_bytes().first()?;
-    token(rest, *first)
-        .or_else(|| matches!(first, b'e').then(|| json_web_token(rest, previous)).flatten())
-        .or_else(|| address(rest, *first))
+/// Tokens that say by their first characters what they are: prefix, least length of the rest, name.
+///
+/// By the first two characters, which rule out most words of most values.
+fn tokens_beginning(first: u8, second: u8) -> &'static [(&'static str, usize, &'static str)] {
+    match [first, second] {
+        [b'A', b'G'] => &[("AGE-SECRET-KEY-", 20, "an age private key")],
+        [b'A', b'K'] => &[("AKIA", 16, "an AWS access key")],
+        [b'A', b'S'] => &[("ASIA", 16, "an AWS access key")],
+        [b'A', b'T'] => &[
+            ("ATATT3", 20, "an Atlassian token"),
+            ("ATBB", 20, "a Bitbucket password"),
+            ("ATCTT3", 20, "a Bitbucket token"),
+        ],
+        [b'A', b'I'] => &[("AIza", 35, "a Google API key")],
+        [b'd', b'c'] => &[("dckr_pat_", 10, "a Docker Hub token")],
+        [b'd', b'o'] => &[("dop_v1_", 20, "a DigitalOcean token")],
+        [b'g', b'h'] => &[
+            ("ghp_", 10, "a GitHub token"),
+            ("gho_", 10, "a GitHub token"),
+            ("ghu_", 10, "a GitHub token"),
+            ("ghs_", 10, "a GitHub token"),
+            ("ghr_", 10, "a GitHub token"),
+        ],
+        [b'g', b'i'] => &[("github_pat_", 10, "a GitHub token")],
+        [b'g', b'l'] => &[
+            ("glagent-", 10, "a GitLab token"),
+            ("glcbt-", 10, "a GitLab token"),
+            ("gldt-", 10, "a GitLab token"),
+            ("glffct-", 10, "a GitLab token"),
+            ("glft-", 10, "a GitLab token"),
+            ("glimt-", 10, "a GitLab token"),
+            ("gloas-", 10, "a GitLab token"),
+            ("glpat-", 10, "a GitLab token"),
+            ("glptt-", 10, "a GitLab token"),
+            ("glrt-", 10, "a GitLab token"),
+            ("glsoat-", 10, "a GitLab token"),
+        ],
+        [b'h', b'f'] => &[("hf_", 30, "a Hugging Face token")],
+        [b'h', b'v'] => &[("hvs.", 20, "a Vault token")],
+        [b'n', b'p'] => &[("npm_", 30, "an npm token")],
+        [b'p', b'y'] => &[("pypi-AgE", 20, "a PyPI token")],
+        [b's', b'h'] => &[("sha256~", 30, "an OpenShift token")],
+        [b's', b'k'] => &[("sk_live_", 10, "a Stripe key")],
+        [b'x', b'a'] => &[("xapp-", 8, "a Slack token")],
+        [b'x', b'o'] => &[("xoxe.xox", 8, "a Slack token")],
+        [b'y', b'a'] => &[("ya29.", 20, "a Google token")],
+        [b'S', b'G'] => &[("SG.", 40, "a SendGrid key")],
+        _ => &[],
+    }
+}
+
+fn word(value: &str, position: usize) -> Option<&'static str> {
+    let (before, rest) = value.split_at_checked(position)?;
+    let previous = before.bytes().next_back().unwrap_or(b' ');
+    token(rest)
+        .or_else(|| rest.starts_with('e').then(|| json_web_token(rest, previous)).flatten())
+        .or_else(|| address(rest))
         .or_else(|| query_token(rest, previous))
 }
 
-fn token(rest: &str, first: u8) -> Option<&'static str> {
+fn token(rest: &str) -> Option<&'static str> {
     // Slack uses nearly every letter for the fourth place.
-    if let Some([letter, b'-', tail @ ..]) = rest.as_bytes().strip_prefix(b"xox")
+    if let [b'x', b'o', b'x', letter, b'-', tail @ ..] = rest.as_bytes()
         && letter.is_ascii_lowercase()
         && is_token(tail, 8)
     {
         return Some("a Slack token");
     }
-    if 1_u128.checked_shl(first.into())? & TOKEN_BEGINNINGS == 0 {
+    let [first, second, ..] = rest.as_bytes() else {
         return None;
-    }
-    TOKENS
+    };
+    tokens_beginning(*first, *second)
         .iter()
-        .filter(|(prefix, _, _)| prefix.as_bytes().first() == Some(&first))
         .find(|(prefix, least, _)| {
             rest.strip_prefix(prefix)
                 .is_some_and(|tail| is_token(tail.as_bytes(), *least))
@@ -143,13 +174,16 @@ fn private_key(rest: &[u8]) -> Option<&'static str> {
 }
 
 /// Addresses that anybody who knows them may post to; hosts in any case, with or without a scheme before them.
-fn address(rest: &str, first: u8) -> Option<&'static str> {
+fn address(rest: &str) -> Option<&'static str> {
     const SLACK: &str = "a Slack webhook URL";
     const DISCORD: &str = "a Discord webhook URL";
     const TEAMS: &str = "a Microsoft Teams webhook URL";
     let after = |prefix: &str| strip_prefix_any_case(rest, prefix);
-    match first.to_ascii_lowercase() {
-        b'h' => {
+    let [first, second, ..] = rest.as_bytes() else {
+        return None;
+    };
+    match [first.to_ascii_lowercase(), second.to_ascii_lowercase()] {
+        [b'h', b'o'] => {
             let path = after("hooks.slack.com")
                 .or_else(|| after("hooks.slack-gov.com"))
                 .and_then(path_of)?;
@@ -159,7 +193,7 @@ fn address(rest: &str, first: u8) -> Option<&'static str> {
                 .any(|folder| strip_prefix_any_case(path, folder).is_some_and(is_more))
                 .then_some(SLACK)
         }
-        b'd' => {
+        [b'd', b'i'] => {
             let path = after("discord.com")
                 .or_else(|| after("discordapp.com"))
                 .and_then(path_of)?;
@@ -177,11 +211,11 @@ fn address(rest: &str, first: u8) -> Option<&'static str> {
             let token = webhooks.get(digits..)?.strip_prefix('/')?;
             (digits > 0 && is_more(token)).then_some(DISCORD)
         }
-        b'w' => after("webhook.office.com")
+        [b'w', b'e'] => after("webhook.office.com")
             .and_then(path_of)
             .filter(|path| is_more(path))
             .map(|_| TEAMS),
-        b'o' => {
+        [b'o', b'u'] => {
             let path = after("outlook.office.com")
                 .or_else(|| after("outlook.office365.com"))
                 .and_then(path_of)?;
@@ -189,12 +223,12 @@ fn address(rest: &str, first: u8) -> Option<&'static str> {
                 .filter(|path| is_more(path))
                 .map(|_| TEAMS)
         }
-        b'l' | b'p' => {
+        [b'l' | b'p', b'o'] => {
             let hosts = ["logic.azure.com", "powerplatform.com", "powerautomate.com"];
             let is_flow = hosts.iter().any(|host| after(host).and_then(path_of).is_some());
             (is_flow && has_signature(rest)).then_some("a Power Automate webhook URL")
         }
-        b'a' => {
+        [b'a', b'p'] => {
             let token = after("api.telegram.org").and_then(path_of)?.strip_prefix("bot")?;
             token
                 .starts_with(|character: char| character.is_ascii_digit())
@@ -395,6 +429,19 @@ mod tests {
         );
         check("https://h.example/?access_token=$(params.token)", None);
         check("AKIAB", None);
+    }
+
+    #[test]
+    fn every_token_stands_where_it_is_looked_for() {
+        let mut found = 0;
+        for (first, second) in (0..=u8::MAX).flat_map(|first| (0..=u8::MAX).map(move |second| (first, second))) {
+            for (prefix, least, name) in tokens_beginning(first, second) {
+                assert!(prefix.as_bytes().starts_with(&[first, second]), "{prefix}");
+                check(&format!("{prefix}{}", "0".repeat(*least)), Some(name));
+                found += 1;
+            }
+        }
+        assert!(found > 30, "{found}");
     }
 
     #[test]
