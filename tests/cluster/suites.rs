@@ -57,7 +57,11 @@ fn guard_of(suite: &SuiteDefinition) -> Guard {
 }
 
 fn tell(namespace: &Namespace<'_>, run: &RunDefinition, case: &CaseDefinition, mistakes: &mut Vec<String>) {
-    let answer = namespace.as_user(user_of(case)).create(&unnamed(read(run)));
+    let home = Home {
+        asked: case.namespace.as_ref().map(|name| name.value.as_str()),
+        given: &namespace.name,
+    };
+    let answer = namespace.as_user(user_of(case)).create(&home.moved(unnamed(read(run))));
     let expect = &case.expect;
     if let Some(allowed) = &expect.allowed
         && answer.is_success() != allowed.value
@@ -66,7 +70,7 @@ fn tell(namespace: &Namespace<'_>, run: &RunDefinition, case: &CaseDefinition, m
         return;
     }
     for (map, expected) in [("annotations", &expect.annotations), ("labels", &expect.labels)] {
-        mistakes.extend(differing(&answer, map, expected));
+        mistakes.extend(differing(&answer, map, expected, &home));
     }
     for key in &expect.absent {
         let metadata = &answer.body["metadata"];
@@ -111,11 +115,33 @@ fn tell(namespace: &Namespace<'_>, run: &RunDefinition, case: &CaseDefinition, m
     }
 }
 
-fn differing(answer: &Answer, map: &str, expected: &Mapping<Text>) -> Vec<String> {
+/// The namespace that a case asks for, and the one of its suite that it gets: values that begin with the one begin with the other.
+struct Home<'n> {
+    asked: Option<&'n str>,
+    given: &'n str,
+}
+
+impl Home<'_> {
+    fn value(&self, value: &str) -> String {
+        let rest = self
+            .asked
+            .and_then(|asked| value.strip_prefix(asked)?.strip_prefix('/'));
+        rest.map_or_else(|| value.to_owned(), |rest| format!("{}/{rest}", self.given))
+    }
+
+    fn moved(&self, mut run: Value) -> Value {
+        for (_, value) in run["metadata"]["annotations"].as_object_mut().into_iter().flatten() {
+            *value = json!(self.value(value.as_str().unwrap()));
+        }
+        run
+    }
+}
+
+fn differing(answer: &Answer, map: &str, expected: &Mapping<Text>, home: &Home<'_>) -> Vec<String> {
     let found = |key: &str| answer.body["metadata"][map].get(key).and_then(Value::as_str);
     let differing = expected
         .iter()
-        .filter(|(key, value)| found(&key.value) != Some(&value.value));
+        .filter(|(key, value)| found(&key.value) != Some(&home.value(&value.value)));
     differing
         .map(|(key, value)| {
             format!(
