@@ -55,6 +55,23 @@ pub struct Loaded {
     pub problems: Vec<Problem>,
 }
 
+impl Loaded {
+    /// Whether any document is not built in; Suites count.
+    pub fn holds_documents_of_users(&self) -> bool {
+        let Definitions {
+            integrations,
+            trigger_sources,
+            run_policies,
+            settings,
+        } = &self.definitions;
+        let headers = (integrations.iter().map(|document| &document.header))
+            .chain(trigger_sources.iter().map(|document| &document.header))
+            .chain(run_policies.iter().map(|document| &document.header))
+            .chain(settings.iter().map(|document| &document.header));
+        !self.suites.is_empty() || headers.into_iter().any(|header| !header.builtin)
+    }
+}
+
 /// Reads files and directories; `Err` if a path cannot be read at all.
 pub fn read_paths(paths: &[PathBuf]) -> Result<(SourceFiles, Loaded), ReadError> {
     Ok(read_texts(collect_texts(paths)?))

@@ -190,7 +190,16 @@ impl PolicyStore {
 /// # Errors
 /// When they hold a mistake; warnings are logged.
 pub fn load(texts: Vec<PolicyText>) -> Result<PolicySet, LoadError> {
+    let expects_policies = texts.iter().any(|text| !text.builtin);
     let (files, loaded) = policy_file::read_texts(texts);
+    // Files that were cut to nothing are no policies, and no reason to give up those that were in force.
+    if expects_policies && loaded.problems.is_empty() && !loaded.holds_documents_of_users() {
+        let line = "the policy files hold no policies".to_owned();
+        return Err(LoadError::Refused {
+            rendered: format!("error: {line}"),
+            mistakes: vec![line],
+        });
+    }
     let compiled = compile(loaded.definitions);
     let mut problems = loaded.problems;
     problems.extend(compiled.problems);

@@ -25,7 +25,7 @@ mod warnings;
 use std::sync::Arc;
 
 use self::context::Context;
-use super::definition::Definitions;
+use super::definition::{Definitions, Text};
 use super::policy_set::PolicySet;
 use super::registry::KeyRegistry;
 use super::source::{Problem, Severity};
@@ -42,7 +42,9 @@ pub struct Compilation {
 /// Merges users' documents onto the built-in ones, and compiles and checks the result.
 pub fn compile(definitions: Definitions) -> Compilation {
     let mut context = Context::default();
+    let named: Vec<Text> = warnings::identities_of_users(&definitions);
     let merged = merge::merge(definitions, &mut context);
+    warnings::unused_identities(&named, &merged, &mut context);
     let digest = digest::digest(&merged);
     let surroundings = settings::compile(&merged.settings, &mut context);
     let integrations = integrations::compile(&merged.integrations, &surroundings, &mut context);

@@ -1,12 +1,14 @@
 //! Warnings about policies that load, and do not do what their author probably means.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use super::context::{Context, listed, quote};
+use super::merge::Merged;
 use super::policies::WrittenPolicy;
-use crate::domain::definition::{RunPolicyDefinition, TriggerMatchDefinition};
+use crate::domain::definition::{Definitions, RunPolicyDefinition, Text, TriggerMatchDefinition};
 use crate::domain::policy::{Matcher, RunPolicy};
 use crate::domain::source::{Problem, Span};
+use crate::domain::suggest::nearest;
 use crate::domain::words::{Mode, Place};
 
 /// Most policies of one key and namespace that another is compared with: thousands must not cost their square.
@@ -246,5 +248,48 @@ fn share(a: &Option<Vec<String>>, b: &Option<Vec<String>>) -> bool {
     match (a, b) {
         (Some(a), Some(b)) => a.iter().any(|word| b.contains(word)),
         _ => true,
+    }
+}
+
+/// The identities that users' Settings name.
+pub(super) fn identities_of_users(definitions: &Definitions) -> Vec<Text> {
+    let users = definitions.settings.iter().filter(|settings| !settings.header.builtin);
+    users
+        .flat_map(|settings| settings.identities.iter().map(|(name, _)| name.clone()))
+        .collect()
+}
+
+/// Warns about an identity that nothing refers to and that is like one that is: misspelt, it adds nobody to the list that was meant.
+pub(super) fn unused_identities(named: &[Text], merged: &Merged, context: &mut Context) {
+    let Merged {
+        integrations,
+        trigger_sources,
+        settings,
+        run_policies: _,
+    } = merged;
+    let states = integrations
+        .iter()
+        .flat_map(|integration| [&integration.annotations, &integration.labels, &integration.finalizers])
+        .flatten();
+    let of_states = states.flat_map(|state| {
+        state
+            .writers
+            .iter()
+            .chain(state.creators.iter().map(|creator| &creator.identity))
+    });
+    let of_sources = trigger_sources.iter().flat_map(|source| &source.users);
+    let of_settings = settings.controllers.iter().chain(&settings.exempt_identities);
+    let used: BTreeSet<&str> = of_states
+        .chain(of_sources)
+        .chain(of_settings)
+        .map(|identity| identity.value.as_str())
+        .collect();
+    // An identity that is like no other may wait for a document that is still to come.
+    for identity in named.iter().filter(|identity| !used.contains(identity.value.as_str())) {
+        if let Some(near) = nearest(&identity.value, used.iter().copied()) {
+            let message = format!("nothing refers to identity {}", quote(&identity.value));
+            let problem = Problem::warning(identity.span, message);
+            context.report(problem.with_help(format!("did you mean {}?", quote(near))));
+        }
     }
 }
