@@ -9,6 +9,7 @@ mod rejection;
 mod throttle;
 
 use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::ParseError;
 
 pub use decisions::log_reply;
 pub use metrics::{InFlight, Metrics};
@@ -34,17 +35,18 @@ pub struct LevelError {
     pub level: String,
     /// What is wrong with it.
     #[source]
-    pub source: tracing_subscriber::filter::ParseError,
+    pub source: ParseError,
 }
 
 /// Starts logging to stderr; a second call changes nothing.
 ///
-/// `level` is `error`, `warn`, `info`, `debug` or `trace`, or directives such as `runstamp=debug,rustls=info`.
+/// `level` is `error`, `warn`, `info`, `debug` or `trace`, or directives such as `runstamp=debug,rustls=info`. Of the
+/// crate that watches files only errors are logged, unless a directive names it.
 ///
 /// # Errors
 /// When `level` is neither.
 pub fn start_logging(format: LogFormat, level: &str) -> Result<(), LevelError> {
-    let filter = EnvFilter::builder().parse(level).map_err(|source| LevelError {
+    let filter = log_filter(level).map_err(|source| LevelError {
         level: level.to_owned(),
         source,
     })?;
@@ -60,7 +62,41 @@ pub fn start_logging(format: LogFormat, level: &str) -> Result<(), LevelError> {
     Ok(())
 }
 
+/// The crate that watches files warns whenever a folder that it watched is replaced, which is how Kubernetes updates
+/// every mounted ConfigMap and Secret.
+fn log_filter(level: &str) -> Result<EnvFilter, ParseError> {
+    let filter = EnvFilter::builder().parse(level)?;
+    let is_named = level.split(',').any(|directive| directive.trim().starts_with("notify"));
+    if is_named {
+        Ok(filter)
+    } else {
+        Ok(filter.add_directive("notify=error".parse()?))
+    }
+}
+
 fn use_colour() -> bool {
     use std::io::IsTerminal;
     std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_watches_files_is_silent_unless_it_is_asked_for() {
+        #[track_caller]
+        fn check(level: &str, expected: &[&str]) {
+            let filter = log_filter(level).unwrap().to_string();
+            let mut directives: Vec<_> = filter.split(',').collect();
+            directives.sort_unstable();
+            assert_eq!(directives, expected, "{level:?}");
+        }
+        check("info", &["info", "notify=error"]);
+        check("trace", &["notify=error", "trace"]);
+        check("runstamp=debug", &["notify=error", "runstamp=debug"]);
+        check("info,notify=debug", &["info", "notify=debug"]);
+        check("", &["notify=error"]);
+        assert!(log_filter("a=b=c").is_err());
+    }
 }

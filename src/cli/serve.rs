@@ -35,7 +35,7 @@ Examples:
   runstamp serve --observe --tls-cert tls.crt --tls-key tls.key
 
 SIGTERM drains: not ready at once, still serving for --shutdown-delay, then what is under way is finished.
-Exit code 0: drained; 2: could not start.";
+Exit code 0: drained; 2: could not start, the drain dropped requests, or a second signal cut it short.";
 
 /// Serve admission reviews
 #[derive(Debug, Args)]
@@ -161,8 +161,18 @@ async fn serve(arguments: &ServeArgs) -> anyhow::Result<Verdict> {
     if let (Some(gate), Some(file)) = (gate, arguments.client_ca.clone()) {
         tokio::spawn(follow_client_authorities(gate, file, metrics, pace));
     }
-    server.serve(signals.first()).await;
-    Ok(Verdict::Fine)
+    verdict_of_drain(server.serve(signals.first()).await)
+}
+
+/// Whoever waits for the end must be able to tell a drain that lost something from one that did not.
+fn verdict_of_drain(all_answered: bool) -> anyhow::Result<Verdict> {
+    if all_answered {
+        return Ok(Verdict::Fine);
+    }
+    bail!(
+        "expected every request to be answered within {:?} of the drain, but some were dropped; the callers see broken connections",
+        Drain::default().grace
+    )
 }
 
 impl ServeArgs {
@@ -297,7 +307,7 @@ impl Signals {
         tokio::spawn(async move {
             self.next().await;
             tracing::warn!("a second signal: ending at once");
-            std::process::exit(1);
+            std::process::exit(2);
         });
     }
 
@@ -380,6 +390,13 @@ mod tests {
         let chosen = parse(&["--dev", "--listen", "[::1]:0", "--shutdown-delay", "1s"]);
         assert_eq!(chosen.address(chosen.listen, 8443).to_string(), "[::1]:0");
         assert_eq!(chosen.drain().delay, Duration::from_secs(1));
+    }
+
+    #[test]
+    fn only_a_drain_without_loss_is_fine() {
+        assert_eq!(verdict_of_drain(true).expect("nothing was dropped"), Verdict::Fine);
+        let error = verdict_of_drain(false).expect_err("requests were dropped");
+        assert!(error.to_string().contains("dropped"), "{error}");
     }
 
     #[test]

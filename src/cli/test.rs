@@ -1,5 +1,6 @@
 //! `runstamp test`: runs the Suites beside the policies.
 
+use std::error::Error;
 use std::fmt::Write as _;
 use std::path::PathBuf;
 
@@ -127,6 +128,8 @@ fn told(error: &PrepareError) -> String {
                 error.file, error.line
             )
         }
+        Reason::Input(input) => std::iter::successors(input.source(), |&cause| cause.source())
+            .fold(error.to_string(), |text, cause| format!("{text}: {cause}")),
         _ => error.to_string(),
     }
 }

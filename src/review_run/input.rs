@@ -15,7 +15,7 @@ const MAX_INPUT_BYTES: u64 = 64 * 1024 * 1024;
 #[non_exhaustive]
 pub enum InputError {
     /// It cannot be opened.
-    #[error("failed to open {}: {source}", path.display())]
+    #[error("failed to open {}", path.display())]
     Open {
         /// Which file.
         path: PathBuf,
@@ -23,7 +23,7 @@ pub enum InputError {
         source: io::Error,
     },
     /// It cannot be read, or is no UTF-8.
-    #[error("failed to read {}: {source}", path.display())]
+    #[error("failed to read {}", path.display())]
     Read {
         /// Which file.
         path: PathBuf,
@@ -34,7 +34,7 @@ pub enum InputError {
     #[error("{} is larger than {MAX_INPUT_BYTES} bytes", .0.display())]
     TooLarge(PathBuf),
     /// It is neither JSON nor YAML.
-    #[error("failed to read {} as YAML: {source}", path.display())]
+    #[error("failed to read {} as YAML", path.display())]
     Syntax {
         /// Which file.
         path: PathBuf,

@@ -23,6 +23,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{mpsc, watch};
 use tokio_rustls::TlsAcceptor;
 
+use super::BACKLOG;
 use crate::telemetry::{Metrics, Rejection, Throttle};
 
 /// A handshake takes milliseconds; whoever takes this long never meant it.
@@ -69,7 +70,8 @@ pub(super) struct Port {
 
 impl Port {
     /// Accepts connections until the phase is `Closing`, and returns when all of them have ended.
-    pub(super) async fn serve(self, mut phase: watch::Receiver<Phase>) {
+    pub(super) async fn serve(self, follow: watch::Receiver<Phase>) {
+        let mut phase = follow.clone();
         let Self {
             listener,
             tls,
@@ -84,6 +86,19 @@ impl Port {
         });
         // Every connection holds a sender; the receiver learns when the last is gone.
         let (alive, mut all_gone) = mpsc::channel::<Infallible>(1);
+        let spawn_connection = |stream, peer| {
+            let endpoint = Arc::clone(&endpoint);
+            let (phase, alive) = (follow.clone(), alive.clone());
+            tokio::spawn(async move {
+                let _alive = alive;
+                let mut end = phase.clone();
+                tokio::select! {
+                    biased;
+                    () = reached(&mut end, Phase::Gone) => {}
+                    () = endpoint.serve(stream, peer, phase) => {}
+                }
+            });
+        };
         loop {
             // Accepting comes first, so that whoever the system has already greeted is not turned away.
             let accepted = tokio::select! {
@@ -92,19 +107,7 @@ impl Port {
                 () = reached(&mut phase, Phase::Closing) => break,
             };
             match accepted {
-                Ok((stream, peer)) => {
-                    let endpoint = Arc::clone(&endpoint);
-                    let (phase, alive) = (phase.clone(), alive.clone());
-                    tokio::spawn(async move {
-                        let _alive = alive;
-                        let mut end = phase.clone();
-                        tokio::select! {
-                            biased;
-                            () = reached(&mut end, Phase::Gone) => {}
-                            () = endpoint.serve(stream, peer, phase) => {}
-                        }
-                    });
-                }
+                Ok((stream, peer)) => spawn_connection(stream, peer),
                 Err(error) if is_about_one_connection(&error) => {}
                 Err(error) => {
                     tracing::warn!(%error, "failed to accept a connection");
@@ -112,8 +115,32 @@ impl Port {
                 }
             }
         }
-        drop((listener, alive));
+        accept_backlog(listener, spawn_connection);
+        drop(alive);
         let _ = all_gone.recv().await;
+    }
+}
+
+/// Accepts everybody whom the system has greeted already, then closes the listener: closing resets whoever still waits.
+fn accept_backlog(listener: TcpListener, mut accept: impl FnMut(TcpStream, SocketAddr)) {
+    // The system itself is asked, since what the runtime last heard of the listener may be older than the newest
+    // connection. The bound is for clients that connect faster than they are accepted.
+    let Ok(listener) = listener.into_std() else { return };
+    for _ in 0..BACKLOG {
+        let accepted = listener.accept().and_then(|(stream, peer)| {
+            stream.set_nonblocking(true)?;
+            Ok((TcpStream::from_std(stream)?, peer))
+        });
+        match accepted {
+            Ok((stream, peer)) => accept(stream, peer),
+            Err(error) if is_about_one_connection(&error) => {}
+            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
+            Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => return,
+            Err(error) => {
+                tracing::warn!(%error, "failed to accept the connections that were left");
+                return;
+            }
+        }
     }
 }
 
@@ -218,5 +245,40 @@ impl Endpoint {
                 "a client broke off the TLS handshake: does its CA (caBundle) fit the serving certificate"
             );
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Read as _, Write as _};
+
+    use super::*;
+
+    // The runtime has one thread: nothing is accepted before the port is served, and then it is closing already.
+    #[tokio::test]
+    async fn whoever_waits_when_the_port_closes_is_served() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let mut waiting: Vec<_> = (0..5)
+            .map(|_| {
+                let mut stream = std::net::TcpStream::connect(address).unwrap();
+                stream.write_all(b"GET / HTTP/1.1\r\nhost: localhost\r\n\r\n").unwrap();
+                stream
+            })
+            .collect();
+        let port = Port {
+            listener,
+            tls: None,
+            router: Router::new().route("/", axum::routing::get(|| async { "served" })),
+            metrics: Arc::new(Metrics::new()),
+        };
+        let (_phase, follow) = watch::channel(Phase::Closing);
+        port.serve(follow).await;
+        for stream in &mut waiting {
+            let mut answer = String::new();
+            stream.read_to_string(&mut answer).unwrap();
+            assert!(answer.ends_with("served"), "{answer}");
+        }
+        assert!(std::net::TcpStream::connect(address).is_err(), "the listener is closed");
     }
 }

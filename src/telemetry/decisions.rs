@@ -40,6 +40,7 @@ pub fn log_reply(webhook: Webhook, reply: &Reply<'_>, stance: Stance, took: Dura
                 user = &*subject.user,
                 path,
                 causes,
+                observe,
                 "refused"
             );
         }
@@ -52,6 +53,7 @@ pub fn log_reply(webhook: Webhook, reply: &Reply<'_>, stance: Stance, took: Dura
                 user = &*subject.user,
                 path,
                 reason,
+                observe,
                 "refused, unreadable"
             );
         }
@@ -76,6 +78,7 @@ pub fn log_reply(webhook: Webhook, reply: &Reply<'_>, stance: Stance, took: Dura
             user = &*subject.user,
             path,
             fields,
+            observe,
             "state updated by others"
         );
     }

@@ -118,7 +118,7 @@ async fn a_second_signal_ends_at_once() {
     })
     .await;
     served.signal("TERM");
-    assert_eq!(served.ended().0, Some(1));
+    assert_eq!(served.ended().0, Some(2));
 }
 
 /// A start that fails: exit code 2, nothing on stdout, and everything in the log that tells why.
