@@ -349,7 +349,7 @@ mod tests {
             "./repo",
             "../repo.git",
             "repo",
-            "C:/work/repo",
+            "C:/src/repo",
             "revision:main",
             "registry.example.com:5000/image",
             "github.com/o/r",

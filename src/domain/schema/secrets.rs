@@ -341,8 +341,8 @@ mod tests {
     #[test]
     fn webhook_addresses_are_credentials() {
         let slack = Some("a Slack webhook URL");
-        check("https://hooks.slack.com/services/T00/B00/XXXXXXXX", slack);
-        check("https://HOOKS.Slack.com/SERVICES/T00/B00/XXXXXXXX", slack);
+        check("https://hooks.slack.com/services/T00/B00/abcdefgh", slack);
+        check("https://HOOKS.Slack.com/SERVICES/T00/B00/abcdefgh", slack);
         check("https://hooks.slack.com:443//services/T00", slack);
         check("https://hooks.slack.com./services/T00", slack);
         check("https:\\\\hooks.slack.com\\services/T00", slack);
