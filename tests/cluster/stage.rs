@@ -47,6 +47,8 @@ pub(crate) enum Guard {
     Konflux,
     /// One that serves the pack for the worker clusters of MultiKueue.
     MultiKueue,
+    /// One that serves the policy which shows the host of the trigger.
+    TriggerHosts,
     /// One that is registered as shipped and reached through the shipped Service.
     Service,
     /// One that is registered as shipped and does not answer.
@@ -64,6 +66,7 @@ impl Guard {
             Self::OpenShift => Some("openshift"),
             Self::Konflux => Some("konflux"),
             Self::MultiKueue => Some("multikueue"),
+            Self::TriggerHosts => Some("trigger-hosts"),
             Self::Service => Some("service"),
             Self::Down => Some("down"),
             Self::DownAndStrict => Some("down-and-strict"),
@@ -90,6 +93,10 @@ impl Guard {
             Self::MultiKueue => Some(&[
                 "--policies",
                 concat!(env!("CARGO_MANIFEST_DIR"), "/policies/optional/multikueue"),
+            ]),
+            Self::TriggerHosts => Some(&[
+                "--policies",
+                concat!(env!("CARGO_MANIFEST_DIR"), "/policies/tests/hosts"),
             ]),
             Self::Off | Self::Down | Self::DownAndStrict => None,
         }

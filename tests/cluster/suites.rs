@@ -52,6 +52,7 @@ fn guard_of(suite: &SuiteDefinition) -> Guard {
         ["../starter", "../optional/openshift"] => Guard::OpenShift,
         ["../optional/konflux", "../starter"] => Guard::Konflux,
         ["../optional/multikueue"] => Guard::MultiKueue,
+        ["hosts"] => Guard::TriggerHosts,
         other => panic!("no installation serves {other:?}: add one to Guard"),
     }
 }
