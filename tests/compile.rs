@@ -5,9 +5,11 @@
 
 #![cfg(test)]
 
+mod common;
+
 use std::fmt::Write as _;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use runstamp::domain::compile::{Compilation, compile};
 use runstamp::domain::policy_set::PolicySet;
@@ -15,16 +17,7 @@ use runstamp::domain::source::{Problem, Severity, Span};
 use runstamp::domain::words::{Place, RunKind};
 use runstamp::policy_file::{PolicyText, SourceFiles, collect_texts, read_texts};
 
-/// The cases of a folder, in order: everything but goldens.
-fn cases(folder: &str) -> Vec<PathBuf> {
-    let mut cases: Vec<PathBuf> = fs::read_dir(Path::new("tests/compile").join(folder))
-        .unwrap()
-        .map(|entry| entry.unwrap().path())
-        .filter(|path| path.extension().is_some_and(|ending| ending != "txt"))
-        .collect();
-    cases.sort();
-    cases
-}
+use common::golden::{agrees_with_golden, cases};
 
 fn text(name: &str, content: &str, builtin: bool) -> PolicyText {
     PolicyText {
@@ -101,21 +94,8 @@ fn shown(problems: &[Problem], files: &SourceFiles) -> String {
     text
 }
 
-/// Compares with the golden file, or writes it; says whether they agree.
-fn agrees_with_golden(path: &Path, found: &str) -> bool {
-    if std::env::var_os("UPDATE_GOLDENS").is_some() {
-        fs::write(path, found).unwrap();
-        return true;
-    }
-    let golden = fs::read_to_string(path).unwrap_or_default();
-    if golden != found {
-        eprintln!("--- {}: expected\n{golden}\n--- found\n{found}", path.display());
-    }
-    golden == found
-}
-
 fn check_goldens(folder: &str, least: usize, loads: bool) {
-    let cases = cases(folder);
+    let cases = cases(Path::new("tests/compile").join(folder));
     assert!(cases.len() >= least, "only {} cases in {folder}", cases.len());
     let mut differing = Vec::new();
     for case in cases {
@@ -147,7 +127,7 @@ fn check_wording(problem: &Problem) {
 
 #[test]
 fn files_of_ok_compile_without_a_word() {
-    let cases = cases("ok");
+    let cases = cases("tests/compile/ok");
     assert!(cases.len() >= 3, "only {} cases", cases.len());
     for case in cases {
         let (files, compilation) = compile_case(&case);

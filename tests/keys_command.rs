@@ -6,11 +6,13 @@
 
 mod common;
 
-use std::fs;
+use std::path::Path;
 use std::process::{Command, Output};
 
 use runstamp::domain::key_facts::{Answer, all, look_up};
 use serde_json::Value;
+
+use common::golden::agrees_with_golden;
 
 fn run(arguments: &[&str]) -> (Option<i32>, String, String) {
     let mut command = Command::new(env!("CARGO_BIN_EXE_runstamp"));
@@ -23,15 +25,7 @@ fn run(arguments: &[&str]) -> (Option<i32>, String, String) {
 fn the_reference_is_what_the_registry_says() {
     let (code, found, stderr) = run(&["-o", "markdown"]);
     assert_eq!((code, stderr.as_str()), (Some(0), ""));
-    if std::env::var_os("UPDATE_GOLDENS").is_some() {
-        fs::create_dir_all("docs").unwrap();
-        fs::write("docs/keys.md", &found).unwrap();
-    }
-    let written = fs::read_to_string("docs/keys.md").unwrap_or_default();
-    assert!(
-        written == found,
-        "docs/keys.md is out of date: UPDATE_GOLDENS=1 cargo test --test keys_command"
-    );
+    assert!(agrees_with_golden(Path::new("docs/keys.md"), &found));
     let set = common::builtin_set();
     for facts in all(&set) {
         let row = format!("| `{}` ({})", facts.key, facts.place);

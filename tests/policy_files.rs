@@ -4,23 +4,16 @@
 
 #![cfg(test)]
 
+mod common;
+
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use proptest::prelude::*;
 use runstamp::diagnostics::{Style, render};
 use runstamp::policy_file::{Loaded, PolicyText, SourceFiles, read_paths, read_texts};
 
-/// The cases of a folder, in order: everything but goldens.
-fn cases(folder: &str) -> Vec<PathBuf> {
-    let mut cases: Vec<PathBuf> = fs::read_dir(Path::new("tests/policy_files").join(folder))
-        .unwrap()
-        .map(|entry| entry.unwrap().path())
-        .filter(|path| path.extension().is_some_and(|ending| ending != "txt"))
-        .collect();
-    cases.sort();
-    cases
-}
+use common::golden::{agrees_with_golden, cases};
 
 fn read_case(path: &Path) -> (SourceFiles, Loaded) {
     let name = path.file_name().unwrap().to_str().unwrap().to_owned();
@@ -40,22 +33,9 @@ fn rendered(files: &SourceFiles, loaded: &Loaded) -> String {
     texts.join("\n")
 }
 
-/// Compares with the golden file, or writes it; says whether they agree.
-fn agrees_with_golden(path: &Path, found: &str) -> bool {
-    if std::env::var_os("UPDATE_GOLDENS").is_some() {
-        fs::write(path, found).unwrap();
-        return true;
-    }
-    let golden = fs::read_to_string(path).unwrap_or_default();
-    if golden != found {
-        eprintln!("--- {}: expected\n{golden}\n--- found\n{found}", path.display());
-    }
-    golden == found
-}
-
 #[test]
 fn files_of_ok_read_without_a_problem() {
-    let cases = cases("ok");
+    let cases = cases("tests/policy_files/ok");
     assert!(cases.len() >= 5);
     for case in cases {
         let (files, loaded) = read_case(&case);
@@ -65,7 +45,7 @@ fn files_of_ok_read_without_a_problem() {
 
 #[test]
 fn files_of_err_have_the_diagnostics_beside_them() {
-    let cases = cases("err");
+    let cases = cases("tests/policy_files/err");
     assert!(cases.len() >= 20);
     let mut differing = Vec::new();
     for case in cases {

@@ -17,6 +17,7 @@ use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, ServerName};
 use serde_json::{Value, json};
 
+use common::golden::is_update;
 use common::{builtin_set, files_below};
 use readme::{Exchange, README, blocks, exchanges};
 
@@ -66,7 +67,7 @@ fn the_sessions_of_the_readme_are_what_the_programs_print() {
         }
         rewritten.splice(block.lines.clone(), lines);
     }
-    if env::var_os("UPDATE_GOLDENS").is_some_and(|value| value == "1") {
+    if is_update() {
         fs::write(README, format!("{}\n", rewritten.join("\n"))).unwrap();
         return;
     }

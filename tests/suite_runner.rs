@@ -4,11 +4,15 @@
 
 #![cfg(test)]
 
+mod common;
+
 use std::fs;
 use std::path::Path;
 use std::process::{Command, Output};
 
 use serde_json::Value;
+
+use common::golden::agrees_with_golden;
 
 fn run(arguments: &[&str]) -> (Option<i32>, String, String) {
     let mut command = Command::new(env!("CARGO_BIN_EXE_runstamp"));
@@ -21,15 +25,6 @@ fn records(stdout: &str) -> (Vec<Value>, Value) {
     let mut records: Vec<Value> = stdout.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     let summary = records.pop().unwrap();
     (records, summary)
-}
-
-#[track_caller]
-fn agrees_with_golden(path: &str, found: &str) {
-    if std::env::var_os("UPDATE_GOLDENS").is_some() {
-        fs::write(path, found).unwrap();
-    }
-    let golden = fs::read_to_string(path).unwrap_or_default();
-    assert_eq!(golden, found, "{path}");
 }
 
 /// The cases that stand in the Suites below a folder, counted without the reader of policy files.
@@ -74,7 +69,7 @@ fn what_does_not_hold_is_told_with_its_place() {
     let (code, stdout, stderr) = run(&["tests/suites/failing"]);
     assert_eq!((code, stderr.as_str()), (Some(1), ""));
     assert_eq!(stdout.lines().last(), Some("1 passed, 2 failed"));
-    agrees_with_golden("tests/suites/failing.txt", &stdout);
+    assert!(agrees_with_golden(Path::new("tests/suites/failing.txt"), &stdout));
 }
 
 #[test]
@@ -122,7 +117,7 @@ fn a_filter_chooses_cases_and_must_choose_one() {
 fn what_cannot_be_run_is_told_at_once() {
     let (code, stdout, stderr) = run(&["tests/suites/broken"]);
     assert_eq!((code, stdout.as_str()), (Some(2), ""));
-    agrees_with_golden("tests/suites/broken.txt", &stderr);
+    assert!(agrees_with_golden(Path::new("tests/suites/broken.txt"), &stderr));
     assert_eq!(stderr.matches("tests/suites/broken/suite.yaml:").count(), 8, "{stderr}");
 }
 

@@ -36,9 +36,7 @@ pub fn validate(
 ) -> Decision {
     match (request.operation, &request.object, &request.old_object) {
         (Operation::Create, Some(run), _) => create::validate(request, run, set, namespace_labels, options),
-        (Operation::Update, Some(run), Some(old)) => {
-            update::validate(request, run, old, set, namespace_labels, options)
-        }
+        (Operation::Update, Some(run), Some(old)) => update::validate(request, run, old, set, namespace_labels),
         _ => without_object(request, set),
     }
 }

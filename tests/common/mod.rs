@@ -14,6 +14,7 @@ use runstamp::review::{Subject, Webhook, decide};
 use serde_json::Value;
 
 pub(crate) mod glob;
+pub(crate) mod golden;
 mod reply;
 
 pub(crate) use glob::Glob;

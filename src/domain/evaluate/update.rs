@@ -84,7 +84,6 @@ pub(super) fn validate(
     old: &Run<'_>,
     set: &PolicySet,
     namespace_labels: NamespaceLabels<'_>,
-    _options: Options,
 ) -> Decision {
     if passes_unseen(request, run, old, set) {
         return Decision::untouched(None);
