@@ -63,7 +63,7 @@ impl<'s> Bench<'s> {
     ) {
         match declared {
             Some(DeclaredKeyRef::State(_)) => {}
-            None if place == Place::Annotation => keys::judge_undeclared(self, key, field, found),
+            None if place == Place::Annotation => keys::judge_undeclared(self, key, value, field, found),
             None => {}
             Some(DeclaredKeyRef::Config { integration, key, .. }) => {
                 if let Some(config) = integration.config.get(key) {

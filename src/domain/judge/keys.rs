@@ -1,12 +1,12 @@
 //! Keys that nobody declares: under the prefix of an integration, or under that of an integration that does not exist.
 
-use super::Bench;
+use super::{Bench, violation_at};
 use crate::domain::cause::{Cause, CauseKind};
 use crate::domain::decision::{Author, Violation};
 use crate::domain::field_path::FieldPath;
 use crate::domain::integration::Integration;
 use crate::domain::names::is_qualified_name;
-use crate::domain::schema::quoted;
+use crate::domain::schema::{ValueSchema, credential_in, quoted};
 use crate::domain::suggest::nearest;
 use crate::domain::words::{Place, Reaction};
 
@@ -16,6 +16,7 @@ const INTEGRATIONS_DOMAIN: &str = ".integrations.tekton.dev";
 pub(super) fn judge_undeclared(
     bench: &Bench<'_>,
     key: &str,
+    value: &str,
     field: &dyn Fn() -> FieldPath,
     found: &mut Vec<Violation>,
 ) {
@@ -23,6 +24,13 @@ pub(super) fn judge_undeclared(
         return;
     };
     if let Some(integration) = bench.set.registry.integration_of_prefix(prefix) {
+        found.extend(credential(
+            bench,
+            value,
+            field,
+            integration.author(),
+            integration.validation_action,
+        ));
         if integration.unknown_keys != Reaction::Allow {
             let suggestion = near_key(integration, prefix, name);
             let message = format!("integration {} has no key {}", integration.name, quoted(name));
@@ -50,6 +58,7 @@ pub(super) fn judge_undeclared(
             .integrations
             .iter()
             .filter_map(|integration| integration.prefix.as_deref());
+        found.extend(credential(bench, value, field, Author::Settings, Reaction::Deny));
         let names = known.filter_map(|prefix| prefix.strip_suffix(INTEGRATIONS_DOMAIN));
         let near = nearest(integration, names).and_then(|near| {
             bench
@@ -75,6 +84,19 @@ pub(super) fn judge_undeclared(
             reaction,
         });
     }
+}
+
+/// What is wrong with a value that holds a credential: a misspelt key leaks it as well as the right one.
+fn credential(
+    bench: &Bench<'_>,
+    value: &str,
+    field: &dyn Fn() -> FieldPath,
+    author: Author,
+    reaction: Reaction,
+) -> Option<Violation> {
+    credential_in(value)?;
+    let mistake = ValueSchema::default().check(value, &bench.set.settings.urls).err()?;
+    Some(violation_at(field(), mistake, author, reaction))
 }
 
 /// The declared key under the prefix that is nearest to the name: a key that is there but for the prefix is nearest of all.
