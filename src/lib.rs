@@ -3,6 +3,7 @@
 pub mod builtin;
 pub mod cert;
 pub mod cli;
+pub mod cluster;
 pub mod diagnostics;
 pub mod domain;
 pub mod policy_file;
