@@ -2,6 +2,7 @@
 
 pub mod builtin;
 pub mod cert;
+pub mod certificates;
 pub mod cli;
 pub mod cluster;
 pub mod diagnostics;

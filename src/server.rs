@@ -166,9 +166,9 @@ impl Server {
         let tls = server_config(Arc::clone(&config.identity), config.gate)?;
         let (listener, address) = listen("--listen", config.listen)?;
         let (plain_listener, plain_address) = listen("--listen-plain", config.listen_plain)?;
-        config
-            .metrics
-            .set_certificate_expiry(config.identity.current().expiry());
+        if let Some(pair) = config.identity.current() {
+            config.metrics.set_certificate_expiry(pair.expiry());
+        }
         Ok(Self {
             app: Arc::new(App {
                 slots: Arc::new(Semaphore::new(config.limits.max_in_flight.min(Semaphore::MAX_PERMITS))),

@@ -43,7 +43,7 @@ impl Readiness {
     }
 
     /// The answer of `/readyz`.
-    pub(super) fn report(&self, policies: &PolicyStatus, certificate_expiry: i64) -> ReadinessReport {
+    pub(super) fn report(&self, policies: &PolicyStatus, certificate_expiry: Option<i64>) -> ReadinessReport {
         let missing: Vec<_> = self.missing().iter().copied().collect();
         let draining = self.is_draining();
         ReadinessReport {
@@ -54,7 +54,7 @@ impl Readiness {
             policy_set: policies.digest.clone(),
             policies_loaded_at: time(policies.loaded_at),
             error: policies.stale.clone(),
-            certificate_expires_at: time(certificate_expiry),
+            certificate_expires_at: certificate_expiry.and_then(time),
             version: env!("CARGO_PKG_VERSION"),
         }
     }
@@ -100,7 +100,7 @@ mod tests {
             loaded_at: 1_790_000_000,
             stale: stale.map(str::to_owned),
         };
-        let report = readiness.report(&status, 1_800_000_000);
+        let report = readiness.report(&status, Some(1_800_000_000));
         let json = serde_json::to_string(&report).unwrap();
         assert_eq!(json.replace(env!("CARGO_PKG_VERSION"), "X"), expected);
     }
