@@ -17,12 +17,13 @@ use tokio::net::{TcpListener, TcpSocket};
 use tokio::sync::{Semaphore, watch};
 use tokio_rustls::TlsAcceptor;
 
-pub use readiness::Readiness;
+pub use readiness::{Readiness, time};
 pub use reload::{
     CertificateFiles, PolicySources, follow_certificate, follow_client_authorities, follow_policies, now,
 };
 
 use crate::domain::policy_set::PolicySet;
+use crate::namespaces::Namespaces;
 use crate::review::{NotAReview, Reply, Stance, Webhook};
 use crate::store::PolicyStore;
 use crate::telemetry::{Metrics, RejectionLog};
@@ -110,6 +111,8 @@ pub struct Config {
     pub metrics: Arc<Metrics>,
     /// Whether requests are welcome.
     pub readiness: Arc<Readiness>,
+    /// The labels of the namespaces; `None` where nothing watches them.
+    pub namespaces: Option<Arc<Namespaces>>,
 }
 
 /// Why the server cannot start.
@@ -144,6 +147,7 @@ struct App {
     metrics: Arc<Metrics>,
     rejections: RejectionLog,
     readiness: Arc<Readiness>,
+    namespaces: Option<Arc<Namespaces>>,
 }
 
 /// A server that listens and does not serve yet.
@@ -180,6 +184,7 @@ impl Server {
                 metrics: config.metrics,
                 rejections: RejectionLog::default(),
                 readiness: config.readiness,
+                namespaces: config.namespaces,
             }),
             tls: TlsAcceptor::from(Arc::new(tls)),
             drain: config.drain,
