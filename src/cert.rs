@@ -126,7 +126,8 @@ impl Validity {
 
     /// When it is time for the next one: after two thirds, so that a third is left to notice that nothing comes.
     pub fn renewal(&self) -> i64 {
-        self.start.saturating_add((self.end.saturating_sub(self.start) / 3).saturating_mul(2))
+        self.start
+            .saturating_add((self.end.saturating_sub(self.start) / 3).saturating_mul(2))
     }
 }
 

@@ -167,10 +167,8 @@ impl Material {
 /// Makes an authority whose name tells it from others: two of the same name confuse those who look for the issuer.
 pub(super) fn new_authority(now: i64, lifetimes: Lifetimes) -> Result<Authority, CertificateError> {
     let name = format!("runstamp authority {now}");
-    Authority::generate(&name, Validity::from(now, lifetimes.authority)).map_err(|source| CertificateError::Make {
-        hosts: name,
-        source,
-    })
+    Authority::generate(&name, Validity::from(now, lifetimes.authority))
+        .map_err(|source| CertificateError::Make { hosts: name, source })
 }
 
 /// Signs a certificate that does not outlive its authority.

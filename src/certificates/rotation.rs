@@ -3,8 +3,8 @@
 //! An authority is replaced with overlap. The new one is announced: clients trust both. When they have had time to
 //! notice, it signs, and every replica shows the new certificate. When all of them do, the old one is forgotten.
 
-use super::material::{Material, issue, new_authority};
 use super::Lifetimes;
+use super::material::{Material, issue, new_authority};
 use crate::cert::{Authority, CertificateError};
 
 /// What somebody has asked for, by the annotation `runstamp.dev/rotate` of the Secret.
@@ -388,6 +388,9 @@ mod tests {
                 assert!(accepted.is_ok(), "tick {tick}: {accepted:?}");
             }
         }
-        assert!(renewals > 20 && rotations >= 5, "{renewals} renewals, {rotations} rotations");
+        assert!(
+            renewals > 20 && rotations >= 5,
+            "{renewals} renewals, {rotations} rotations"
+        );
     }
 }

@@ -19,7 +19,7 @@ use super::policy_args::PolicyArgs;
 use super::{Verdict, output};
 use crate::builtin;
 use crate::cluster::Member;
-use crate::review::{Stance, answer};
+use crate::review::{Stance, answer_with};
 use crate::server::{
     CertificateFiles, Config, Drain, Limits, PolicySources, Readiness, ServeError, Server, follow_certificate,
     follow_client_authorities, follow_policies, now,
@@ -79,6 +79,12 @@ pub(super) struct ServeArgs {
     /// Requests at once; one more is answered with 503 immediately
     #[arg(long, value_name = "NUMBER", env = "RUNSTAMP_MAX_IN_FLIGHT", default_value_t = Limits::default().max_in_flight, value_parser = at_least_one())]
     max_in_flight: usize,
+    /// Bytes of all bodies at once; one that does not fit is answered with 503 immediately
+    #[arg(long, value_name = "BYTES", env = "RUNSTAMP_MAX_BUFFERED_BYTES", default_value_t = Limits::default().max_buffered_bytes, value_parser = at_least_one())]
+    max_buffered_bytes: usize,
+    /// Connections at once, on each port; one more is closed immediately
+    #[arg(long, value_name = "NUMBER", env = "RUNSTAMP_MAX_CONNECTIONS", default_value_t = Limits::default().max_connections, value_parser = at_least_one())]
+    max_connections: usize,
     /// How long connections are accepted after SIGTERM [default: 5s; with --dev 0s]
     #[arg(long, value_name = "DURATION", env = "RUNSTAMP_SHUTDOWN_DELAY", value_parser = duration)]
     shutdown_delay: Option<Duration>,
@@ -142,13 +148,15 @@ async fn serve(arguments: &ServeArgs) -> anyhow::Result<Verdict> {
             max_body_bytes: arguments.max_body_bytes,
             body_time_limit: arguments.body_time_limit,
             max_in_flight: arguments.max_in_flight,
+            max_buffered_bytes: arguments.max_buffered_bytes,
+            max_connections: arguments.max_connections,
         },
         drain: arguments.drain(),
         stance: Stance {
             observe: arguments.observe,
             mutate_only: arguments.mutate_only,
         },
-        answer,
+        answer: answer_with,
         policies: Arc::clone(&policies),
         identity: Arc::clone(&identity),
         gate: gate.clone(),

@@ -178,14 +178,18 @@ impl Bundles {
     /// The entries that lead to this installation: their places and their caBundles.
     fn entries<'o>(&'o self, object: &'o DynamicObject) -> impl Iterator<Item = (usize, Vec<u8>)> + 'o {
         let webhooks = object.data.get("webhooks").and_then(Value::as_array);
-        webhooks.into_iter().flatten().enumerate().filter_map(|(index, webhook)| {
-            let client = webhook.get("clientConfig")?;
-            let service = client.get("service")?;
-            let is = |field: &str, expected: &str| service.get(field).and_then(Value::as_str) == Some(expected);
-            let is_ours = is("namespace", &self.installation.namespace) && is("name", &self.installation.service);
-            let bundle = client.get("caBundle").and_then(Value::as_str).unwrap_or_default();
-            is_ours.then(|| (index, BASE64.decode(bundle).unwrap_or_default()))
-        })
+        webhooks
+            .into_iter()
+            .flatten()
+            .enumerate()
+            .filter_map(|(index, webhook)| {
+                let client = webhook.get("clientConfig")?;
+                let service = client.get("service")?;
+                let is = |field: &str, expected: &str| service.get(field).and_then(Value::as_str) == Some(expected);
+                let is_ours = is("namespace", &self.installation.namespace) && is("name", &self.installation.service);
+                let bundle = client.get("caBundle").and_then(Value::as_str).unwrap_or_default();
+                is_ours.then(|| (index, BASE64.decode(bundle).unwrap_or_default()))
+            })
     }
 }
 

@@ -18,9 +18,7 @@ use super::follow::{Objects, Trouble, follow, named, only};
 use super::replicas::Replicas;
 use super::{ClusterError, FIELD_MANAGER, Installation, is_conflict, labels, within};
 use crate::cert::CertificateError;
-use crate::certificates::{
-    Lifetimes, Material, Request, Situation, Step, certificates_in, may_show, next_step, take,
-};
+use crate::certificates::{Lifetimes, Material, Request, Situation, Step, certificates_in, may_show, next_step, take};
 use crate::server::{Readiness, now};
 use crate::telemetry::Metrics;
 use crate::tls::{ServingIdentity, TlsError, verify_serving};

@@ -71,7 +71,10 @@ impl ReplicaReport {
             ),
             ("runstamp.dev/policy-set", self.policy_set.clone()),
             ("runstamp.dev/policies-loaded-at", moment(self.policies_loaded_at)),
-            ("runstamp.dev/policies-error", short(self.stale.as_deref().unwrap_or_default())),
+            (
+                "runstamp.dev/policies-error",
+                short(self.stale.as_deref().unwrap_or_default()),
+            ),
             ("runstamp.dev/missing", self.missing.join(",")),
             ("runstamp.dev/troubles", short(&self.troubles.join("; "))),
             ("runstamp.dev/draining", self.draining.to_string()),
@@ -106,9 +109,12 @@ impl Replicas {
     /// Whether every replica that lives shows the certificate with this fingerprint. Not so where nothing is known.
     pub(super) fn all_show(&self, fingerprint: &str) -> bool {
         self.living(LEASE).is_some_and(|leases| {
-            leases
-                .iter()
-                .all(|lease| lease.annotations().get(CERTIFICATE).is_some_and(|shown| shown == fingerprint))
+            leases.iter().all(|lease| {
+                lease
+                    .annotations()
+                    .get(CERTIFICATE)
+                    .is_some_and(|shown| shown == fingerprint)
+            })
         })
     }
 
@@ -185,7 +191,9 @@ impl Replicas {
     }
 
     async fn remove_forgotten(&self) {
-        let Some(remembered) = self.living(FORGOTTEN) else { return };
+        let Some(remembered) = self.living(FORGOTTEN) else {
+            return;
+        };
         let all: Vec<String> = match self.seen.borrow().as_ref() {
             Some(leases) => leases.keys().cloned().collect(),
             None => return,

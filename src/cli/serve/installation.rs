@@ -23,12 +23,7 @@ pub(super) struct InstallationArgs {
     #[arg(long, value_name = "NAME", env = "RUNSTAMP_REPLICA", requires = "namespace")]
     replica: Option<String>,
     /// Name of the Service that the API server calls
-    #[arg(
-        long,
-        value_name = "NAME",
-        env = "RUNSTAMP_SERVICE",
-        default_value = "runstamp"
-    )]
+    #[arg(long, value_name = "NAME", env = "RUNSTAMP_SERVICE", default_value = "runstamp")]
     service: String,
     /// Name of the webhook configurations
     #[arg(
@@ -67,15 +62,30 @@ fn host_name() -> String {
         .trim()
         .to_lowercase()
         .chars()
-        .map(|character| if character.is_ascii_alphanumeric() { character } else { '-' })
+        .map(|character| {
+            if character.is_ascii_alphanumeric() {
+                character
+            } else {
+                '-'
+            }
+        })
         .take(LONGEST_NAME)
         .collect();
     let name = name.trim_matches('-');
-    if name.is_empty() { "replica".to_owned() } else { name.to_owned() }
+    if name.is_empty() {
+        "replica".to_owned()
+    } else {
+        name.to_owned()
+    }
 }
 
 /// Starts what a replica does beside serving; what must be there before requests are welcome has been said before.
-pub(super) fn take_part(member: &mut Member, arguments: &InstallationArgs, manages_certificates: bool, config: &Config) {
+pub(super) fn take_part(
+    member: &mut Member,
+    arguments: &InstallationArgs,
+    manages_certificates: bool,
+    config: &Config,
+) {
     if let Some(namespaces) = &config.namespaces {
         member.follow_namespaces(Arc::clone(namespaces), Arc::clone(&config.readiness));
     }
