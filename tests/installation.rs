@@ -23,6 +23,10 @@ mod support {
 mod common;
 
 mod installation {
+    #[path = "../cluster/casts.rs"]
+    #[allow(dead_code, reason = "the stories of tests/cluster.rs use the rest")]
+    pub(crate) mod casts;
+
     pub(crate) mod balancer;
     pub(crate) mod editions;
     pub(crate) mod load;

@@ -6,6 +6,9 @@
 //!   and connections go to a replica that is gone for as long.
 //! - A connection that an endpoint does not take fails. Nobody tries the next one.
 //! - Without any endpoint, connections to the Service are refused.
+//!
+//! Beyond that it can be told to hold what is said on the connections there are, as a slow network would, so that what
+//! both sides say crosses on the way.
 
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
@@ -13,7 +16,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use futures::future::join_all;
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, copy_bidirectional};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::Runtime;
 use tokio::sync::{Semaphore, watch};
@@ -40,6 +43,8 @@ pub(crate) struct Balancer {
 struct Shared {
     pods: Mutex<Vec<Pod>>,
     endpoints: watch::Sender<Vec<Endpoint>>,
+    /// Whether what is said is held back.
+    is_held: watch::Sender<bool>,
     turn: AtomicUsize,
     forwarded: AtomicU64,
     failed: AtomicU64,
@@ -72,6 +77,7 @@ impl Balancer {
         let shared = Arc::new(Shared {
             pods: Mutex::default(),
             endpoints: watch::Sender::new(Vec::new()),
+            is_held: watch::Sender::new(false),
             turn: AtomicUsize::new(0),
             forwarded: AtomicU64::new(0),
             failed: AtomicU64::new(0),
@@ -112,6 +118,16 @@ impl Balancer {
         endpoints.iter().map(|endpoint| endpoint.name.clone()).collect()
     }
 
+    /// From now on nothing that is said on any connection arrives, nor its end.
+    pub(crate) fn hold(&self) {
+        self.shared.is_held.send_replace(true);
+    }
+
+    /// Lets everything that was held arrive.
+    pub(crate) fn release(&self) {
+        self.shared.is_held.send_replace(false);
+    }
+
     /// Connections so far: those that an endpoint took, and those that it did not.
     pub(crate) fn connections(&self) -> (u64, u64) {
         let count = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
@@ -131,7 +147,11 @@ impl Shared {
             let Some((_, is_ready)) = looks.iter().find(|(probes, _)| *probes == pod.probes) else {
                 continue;
             };
-            pod.contrary = if *is_ready == pod.is_listed { 0 } else { pod.contrary + 1 };
+            pod.contrary = if *is_ready == pod.is_listed {
+                0
+            } else {
+                pod.contrary + 1
+            };
             if pod.contrary >= AGREEING_PROBES {
                 pod.is_listed = *is_ready;
                 pod.contrary = 0;
@@ -214,5 +234,27 @@ async fn forward(shared: &Shared, mut client: TcpStream) {
     };
     shared.forwarded.fetch_add(1, Ordering::Relaxed);
     let _ = (client.set_nodelay(true), endpoint.set_nodelay(true));
-    let _ = copy_bidirectional(&mut client, &mut endpoint).await;
+    let (from_client, to_client) = client.split();
+    let (from_endpoint, to_endpoint) = endpoint.split();
+    let there = carry(from_client, to_endpoint, shared.is_held.subscribe());
+    let back = carry(from_endpoint, to_client, shared.is_held.subscribe());
+    // Whoever resets a connection ends both ways at once.
+    let _ = tokio::try_join!(there, back);
+}
+
+/// Bytes one way, and their end, each when nothing is held.
+async fn carry(
+    mut from: impl AsyncRead + Unpin,
+    mut to: impl AsyncWrite + Unpin,
+    mut is_held: watch::Receiver<bool>,
+) -> std::io::Result<()> {
+    let mut buffer = vec![0; 16 * 1024];
+    loop {
+        let length = from.read(&mut buffer).await;
+        let _ = is_held.wait_for(|is_held| !is_held).await;
+        match length? {
+            0 => return to.shutdown().await,
+            length => to.write_all(&buffer[..length]).await?,
+        }
+    }
 }

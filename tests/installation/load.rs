@@ -1,5 +1,6 @@
 //! A client that creates Runs without pause and looks at every answer.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
@@ -55,6 +56,21 @@ pub(crate) struct Failure {
     pub(crate) code: Option<u16>,
     /// What the API server said, or what is wrong with the Run.
     pub(crate) message: String,
+}
+
+impl Failure {
+    /// The kind of failure: code and message without what differs from one to the next.
+    pub(crate) fn kind(&self) -> String {
+        let Some(code) = self.code else {
+            return "the API server was not reached".to_owned();
+        };
+        // An API server that has just started names the roles that it does not know yet, in any order. An address names
+        // the port of one connection.
+        let message = self.message.split(": rbac:").next().unwrap_or_default();
+        let words = message.split(' ');
+        let words = words.map(|word| if word.contains("127.") { "…" } else { word });
+        format!("{code} {}", words.collect::<Vec<_>>().join(" "))
+    }
 }
 
 /// What a load has seen.
@@ -192,7 +208,9 @@ impl Shared {
             let batch = number / BATCH;
             let oldest = self.editions.oldest();
             let begun = Instant::now();
-            let answer = self.access.request(&ALICE, Method::POST, &self.path, JSON, Some(&run(batch)));
+            let answer = self
+                .access
+                .request(&ALICE, Method::POST, &self.path, JSON, Some(&run(batch)));
             let took = begun.elapsed();
             match answer {
                 Ok(answer) if answer.is_success() => {
@@ -202,7 +220,13 @@ impl Shared {
                         self.lose(self.failure(took, Some(answer.code), wrong));
                     }
                 }
-                Ok(answer) => self.fail(self.failure(took, Some(answer.code), answer.body.to_string())),
+                Ok(answer) => {
+                    let message = match answer.message() {
+                        "" => answer.body.to_string(),
+                        message => message.to_owned(),
+                    };
+                    self.fail(self.failure(took, Some(answer.code), message));
+                }
                 Err(error) => self.fail(self.failure(took, None, format!("{error:#}"))),
             }
             // The batch before the last: others may still be creating in the last.
@@ -271,17 +295,16 @@ impl Shared {
         self.failures.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Deletes batches until every creator has ended, then everything.
+    /// Deletes batches until the load is over. What is left then goes with the API server.
     fn delete_batches(&self, batches: &Receiver<u64>) {
-        let delete = |query: &str| {
-            let path = format!("{}{query}", self.path);
-            // An API server that is away just now has more to delete later.
-            let _ = self.access.request(&User::Admin, Method::DELETE, &path, JSON, None);
-        };
         for batch in batches {
-            delete(&format!("?labelSelector={BATCH_LABEL}%3D{batch}"));
+            if self.is_over.load(Ordering::SeqCst) {
+                return;
+            }
+            let path = format!("{}?labelSelector={BATCH_LABEL}%3D{batch}", self.path);
+            // An API server that is away just now keeps a batch more than it must.
+            let _ = self.access.request(&User::Admin, Method::DELETE, &path, JSON, None);
         }
-        delete("");
     }
 }
 
@@ -303,6 +326,20 @@ fn run(batch: u64) -> Value {
             ],
         },
     })
+}
+
+impl Figures {
+    /// How often each kind of failure was let pass, one a line.
+    pub(crate) fn kinds(&self) -> String {
+        let mut kinds = BTreeMap::<String, usize>::new();
+        for failure in &self.failures {
+            *kinds.entry(failure.kind()).or_default() += 1;
+        }
+        kinds
+            .iter()
+            .map(|(kind, count)| format!("\n  {count} × {kind}"))
+            .collect()
+    }
 }
 
 impl fmt::Display for Failure {

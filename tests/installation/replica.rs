@@ -52,7 +52,9 @@ impl Replica {
         let text = self.server.metrics().unwrap_or_default();
         let value = |line: &str| {
             let rest = line.strip_prefix(name)?;
-            let rest = rest.strip_prefix(' ').or_else(|| rest.split_once("} ").map(|(_, rest)| rest))?;
+            let rest = rest
+                .strip_prefix(' ')
+                .or_else(|| rest.split_once("} ").map(|(_, rest)| rest))?;
             rest.split(' ').next()?.parse::<f64>().ok()
         };
         text.lines().filter_map(value).sum()

@@ -104,6 +104,7 @@ impl Installation {
 
     /// Brings back what a story may have left broken: two ready replicas, and Runs that are stamped.
     fn mend(&mut self) {
+        self.balancer.release();
         self.plane.continue_etcd().unwrap();
         self.plane.wait_until_ready().unwrap();
         for replica in std::mem::take(&mut self.ending) {
@@ -171,8 +172,7 @@ impl Installation {
         let program = runstamp::binary(Path::new(env!("CARGO_BIN_EXE_runstamp")));
         let server = RunstampServer::launch(&self.plane, &program, &options).unwrap();
         let mut replica = Replica::new(name, server);
-        self.balancer
-            .add(&replica.name, replica.admission(), replica.probes());
+        self.balancer.add(&replica.name, replica.admission(), replica.probes());
         replica.wait_until_ready();
         wait_until("the new replica is listed", || {
             let listed = self.balancer.listed();
@@ -203,7 +203,10 @@ impl Installation {
             let name = replica.name.clone();
             replica.wait_for_end();
             let listed = self.balancer.listed();
-            assert!(!listed.contains(&name), "{name} has ended and is still listed: {listed:?}");
+            assert!(
+                !listed.contains(&name),
+                "{name} has ended and is still listed: {listed:?}"
+            );
             self.balancer.forget(&name);
         }
     }
@@ -260,7 +263,9 @@ impl Installation {
         let (namespace, name) = (&run["metadata"]["namespace"], &run["metadata"]["name"]);
         let (namespace, name) = (namespace.as_str().unwrap(), name.as_str().unwrap());
         let path = format!("/apis/tekton.dev/v1/namespaces/{namespace}/{plural}s/{name}");
-        self.plane.request(user, Method::PATCH, &path, MERGE, Some(patch)).unwrap()
+        self.plane
+            .request(user, Method::PATCH, &path, MERGE, Some(patch))
+            .unwrap()
     }
 
     /// The API server sees new configurations a little later.
@@ -300,15 +305,23 @@ fn install(plane: &ControlPlane) -> SocketAddr {
     };
     for configuration in manifests::local_webhooks(&local).unwrap() {
         let kind = configuration["kind"].as_str().unwrap().to_lowercase();
-        create(plane, &format!("/apis/admissionregistration.k8s.io/v1/{kind}s"), &configuration);
+        create(
+            plane,
+            &format!("/apis/admissionregistration.k8s.io/v1/{kind}s"),
+            &configuration,
+        );
     }
     let address = service["spec"]["clusterIP"].as_str().unwrap();
-    format!("{address}:{}", service["spec"]["ports"][0]["port"]).parse().unwrap()
+    format!("{address}:{}", service["spec"]["ports"][0]["port"])
+        .parse()
+        .unwrap()
 }
 
 /// Creates an object as the administrator.
 fn create(plane: &ControlPlane, path: &str, object: &Value) -> Value {
-    let answer = plane.request(&User::Admin, Method::POST, path, JSON, Some(object)).unwrap();
+    let answer = plane
+        .request(&User::Admin, Method::POST, path, JSON, Some(object))
+        .unwrap();
     assert!(answer.is_success(), "{path} refused {object}: {answer:?}");
     answer.body
 }
@@ -319,7 +332,11 @@ pub(crate) fn wait_until(what: &str, mut condition: impl FnMut() -> Result<(), S
     let start = Instant::now();
     while let Err(seen) = condition() {
         let waited = start.elapsed();
-        assert!(waited < PATIENCE, "waited {} s in vain until {what}: {seen}", waited.as_secs());
+        assert!(
+            waited < PATIENCE,
+            "waited {} s in vain until {what}: {seen}",
+            waited.as_secs()
+        );
         std::thread::sleep(Duration::from_millis(25));
     }
 }
