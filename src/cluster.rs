@@ -2,7 +2,11 @@
 //!
 //! Everything here happens beside requests, never while a Run waits.
 
+mod events;
+
 use kube::config::Kubeconfig;
+
+pub use events::{EventPace, EventWriter};
 
 /// Who a replica is, and where its installation lives.
 #[derive(Debug, Clone, PartialEq, Eq)]

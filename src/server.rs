@@ -23,6 +23,7 @@ pub use reload::{
 };
 
 use crate::domain::policy_set::PolicySet;
+use crate::headless::RefusalQueue;
 use crate::review::{NotAReview, Reply, Stance, Webhook};
 use crate::store::PolicyStore;
 use crate::telemetry::{Metrics, RejectionLog};
@@ -106,6 +107,8 @@ pub struct Config {
     pub identity: Arc<ServingIdentity>,
     /// Which clients may connect; `None` means all.
     pub gate: Option<Arc<ClientGate>>,
+    /// Where refusals go that nobody sees; `None` where there is no cluster to tell.
+    pub refusals: Option<RefusalQueue>,
     /// The metrics.
     pub metrics: Arc<Metrics>,
     /// Whether requests are welcome.
@@ -141,6 +144,7 @@ struct App {
     slots: Arc<Semaphore>,
     policies: Arc<PolicyStore>,
     identity: Arc<ServingIdentity>,
+    refusals: Option<RefusalQueue>,
     metrics: Arc<Metrics>,
     rejections: RejectionLog,
     readiness: Arc<Readiness>,
@@ -177,6 +181,7 @@ impl Server {
                 answer: config.answer,
                 policies: config.policies,
                 identity: config.identity,
+                refusals: config.refusals,
                 metrics: config.metrics,
                 rejections: RejectionLog::default(),
                 readiness: config.readiness,

@@ -37,6 +37,7 @@ mod cluster {
     mod admission_facts;
     mod children;
     mod corpus;
+    mod events;
     mod injection;
     mod kinds;
     mod kubectl;

@@ -1,6 +1,7 @@
 //! `runstamp serve`: the admission server.
 
 mod dev;
+mod refusals;
 
 use std::io::ErrorKind;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -82,6 +83,12 @@ pub(super) struct ServeArgs {
     /// Common name or DNS name that the client's certificate must carry; may be given several times
     #[arg(long, value_name = "NAME", env = "RUNSTAMP_CLIENT_NAME", requires = "client_ca")]
     client_name: Vec<String>,
+    /// Runstamp's own namespace; makes the server part of an installation
+    #[arg(long, value_name = "NAME", env = "RUNSTAMP_NAMESPACE")]
+    namespace: Option<String>,
+    /// Name of this replica, that of its Pod [default: the host name]
+    #[arg(long, value_name = "NAME", env = "RUNSTAMP_REPLICA", requires = "namespace")]
+    replica: Option<String>,
     /// Form of the log
     #[arg(long, value_enum, env = "RUNSTAMP_LOG_FORMAT", default_value = "text")]
     log_format: LogFormatArg,
@@ -124,6 +131,7 @@ async fn serve(arguments: &ServeArgs) -> anyhow::Result<Verdict> {
     let policies = Arc::new(open_policies(&sources, &metrics)?);
     let (identity, dev) = arguments.identity()?;
     let gate = arguments.gate()?;
+    let (refusals, events) = refusals::start(arguments, &metrics).await?.unzip();
     let config = Config {
         listen: arguments.address(arguments.listen, 8443),
         listen_plain: arguments.address(arguments.listen_plain, 8080),
@@ -141,6 +149,7 @@ async fn serve(arguments: &ServeArgs) -> anyhow::Result<Verdict> {
         policies: Arc::clone(&policies),
         identity: Arc::clone(&identity),
         gate: gate.clone(),
+        refusals,
         metrics: Arc::clone(&metrics),
         readiness: Arc::new(Readiness::default()),
     };
@@ -161,7 +170,9 @@ async fn serve(arguments: &ServeArgs) -> anyhow::Result<Verdict> {
     if let (Some(gate), Some(file)) = (gate, arguments.client_ca.clone()) {
         tokio::spawn(follow_client_authorities(gate, file, metrics, pace));
     }
-    verdict_of_drain(server.serve(signals.first()).await)
+    let all_answered = server.serve(signals.first()).await;
+    refusals::finish(events).await;
+    verdict_of_drain(all_answered)
 }
 
 /// Whoever waits for the end must be able to tell a drain that lost something from one that did not.

@@ -86,6 +86,9 @@ fn judge(app: &App, webhook: Webhook, bytes: &Bytes) -> Response {
         app.metrics.count_review(webhook, &reply, took);
         live.meters.count(&reply.decision);
         log_reply(webhook, &reply, app.stance, took);
+        if let Some(refusals) = app.refusals.as_ref().filter(|_| !app.stance.observe) {
+            refusals.offer(&reply.subject, &reply.decision);
+        }
         Ok(reply.body)
     }));
     match decided {

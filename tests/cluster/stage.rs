@@ -204,7 +204,7 @@ impl Cluster {
         let mut installed = self.installed.lock().unwrap_or_else(PoisonError::into_inner);
         let installation = installed.entry(guard).or_insert_with(|| {
             let server = self.start_server(guard).map_err(|error| format!("{error:#}"))?;
-            self.register(guard, server.as_ref());
+            self.register_guard(guard, server.as_ref());
             Ok(server)
         });
         let failure = installation.as_ref().err().cloned();
@@ -228,28 +228,42 @@ impl Cluster {
             listen: &listen,
             server_names: &["127.0.0.1", "runstamp.runstamp.svc"],
             arguments,
+            ..Options::default()
         };
         let program = runstamp::binary(Path::new(env!("CARGO_BIN_EXE_runstamp")));
         RunstampServer::start(&self.plane, &program, &options).map(Some)
     }
 
     /// Registers the shipped webhooks for the namespaces that a guard has.
-    fn register(&self, guard: Guard, server: Option<&RunstampServer>) {
-        let label = guard.label().unwrap();
+    fn register_guard(&self, guard: Guard, server: Option<&RunstampServer>) {
+        let url = (guard != Guard::Service).then(|| server.map_or(NOBODY, RunstampServer::url));
+        self.register(guard.label().unwrap(), url, guard == Guard::DownAndStrict);
+    }
+
+    /// Registers the shipped webhooks for the namespaces with this label; without a URL the shipped Service stays.
+    fn register(&self, label: &str, url: Option<&str>, is_strict: bool) {
         let local = Local {
             suffix: &format!("-{label}"),
-            url: (guard != Guard::Service).then(|| server.map_or(NOBODY, RunstampServer::url)),
+            url,
             ca_bundle: &self.plane.ca_bundle(),
             namespaces: Some(json!({ "key": GUARD_LABEL, "operator": "In", "values": [label] })),
         };
         let mut configurations = manifests::local_webhooks(&local).unwrap();
-        if guard == Guard::DownAndStrict {
+        if is_strict {
             configurations.iter_mut().for_each(refuse_without_answer);
         }
         for configuration in &configurations {
             let kind = configuration["kind"].as_str().unwrap().to_lowercase();
             self.create_object(&format!("/apis/admissionregistration.k8s.io/v1/{kind}s"), configuration);
         }
+    }
+
+    /// A namespace that a server of the story's own guards; the story starts it and keeps it.
+    pub(crate) fn namespace_guarded_by(&self, name: &str, server: &RunstampServer) -> Namespace<'_> {
+        self.register(name, Some(server.url()), false);
+        let namespace = self.labelled_namespace(name, Guard::Off, json!({ GUARD_LABEL: name }));
+        namespace.wait_until_guarded(Guard::Builtins);
+        namespace
     }
 
     /// Creates the shipped Service and says on which address it is reached: one of loopback.
