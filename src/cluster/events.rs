@@ -383,7 +383,10 @@ mod tests {
                 name: "triggers".to_owned(),
                 uid: None,
             };
-            sender.send(HeadlessRefusal::for_test([number; 32], creator)).await.unwrap();
+            sender
+                .send(HeadlessRefusal::for_test([number; 32], creator))
+                .await
+                .unwrap();
         }
         let writer = EventWriter::start(client, "replica", refusals, Arc::clone(&metrics), PACE);
         (writer, metrics)
@@ -391,7 +394,9 @@ mod tests {
 
     fn dropped(metrics: &Metrics) -> String {
         let text = metrics.render();
-        let line = text.lines().find_map(|line| line.strip_prefix("runstamp_events_dropped_total "));
+        let line = text
+            .lines()
+            .find_map(|line| line.strip_prefix("runstamp_events_dropped_total "));
         line.unwrap().to_owned()
     }
 
