@@ -42,6 +42,7 @@ mod cluster {
     mod kinds;
     mod kubectl;
     mod lifecycle;
+    mod mtls;
     mod ownership;
     mod reports;
     mod serving;

@@ -87,7 +87,7 @@ pub(super) struct ServeArgs {
     #[arg(long, value_name = "NAME", env = "RUNSTAMP_NAMESPACE")]
     namespace: Option<String>,
     /// Name of this replica, that of its Pod [default: the host name]
-    #[arg(long, value_name = "NAME", env = "RUNSTAMP_REPLICA", requires = "namespace")]
+    #[arg(long, value_name = "NAME", env = "RUNSTAMP_REPLICA")]
     replica: Option<String>,
     /// Form of the log
     #[arg(long, value_enum, env = "RUNSTAMP_LOG_FORMAT", default_value = "text")]

@@ -83,6 +83,7 @@ impl Port {
             router,
             metrics,
             refused_by_clients: Throttle::new(),
+            refused_clients: Throttle::new(),
         });
         // Every connection holds a sender; the receiver learns when the last is gone.
         let (alive, mut all_gone) = mpsc::channel::<Infallible>(1);
@@ -155,6 +156,7 @@ struct Endpoint {
     router: Router,
     metrics: Arc<Metrics>,
     refused_by_clients: Throttle,
+    refused_clients: Throttle,
 }
 
 impl Endpoint {
@@ -227,24 +229,50 @@ impl Endpoint {
 
     fn report_handshake(&self, peer: SocketAddr, error: &std::io::Error) {
         self.metrics.count_rejection(Rejection::Handshake);
-        let alert = error
-            .get_ref()
-            .and_then(|inner| inner.downcast_ref::<rustls::Error>())
-            .filter(|inner| matches!(inner, rustls::Error::AlertReceived(_)));
+        let inner = error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>());
         // Port scans and TCP probes are noise. A client that refuses our certificate is an outage in the making, most
-        // often a caBundle that does not fit, and each of its calls fails: said, but not once a call.
-        let Some(alert) = alert else {
-            tracing::debug!(%peer, %error, "TLS handshake failed");
-            return;
-        };
-        if let Some(held_back) = self.refused_by_clients.pass() {
-            tracing::warn!(
-                %peer,
-                error = %alert,
-                held_back,
-                "a client broke off the TLS handshake: does its CA (caBundle) fit the serving certificate"
-            );
+        // often a caBundle that does not fit, and so is one whose certificate is refused: each of its calls fails.
+        // Both are said, but not once a call.
+        match inner {
+            Some(rustls::Error::AlertReceived(alert)) => {
+                if let Some(held_back) = self.refused_by_clients.pass() {
+                    tracing::warn!(
+                        %peer,
+                        error = %rustls::Error::AlertReceived(*alert),
+                        held_back,
+                        "a client broke off the TLS handshake: does its CA (caBundle) fit the serving certificate"
+                    );
+                }
+            }
+            Some(error @ (rustls::Error::NoCertificatesPresented | rustls::Error::InvalidCertificate(_))) => {
+                if let Some(held_back) = self.refused_clients.pass() {
+                    tracing::warn!(
+                        %peer,
+                        reason = refused_certificate(error),
+                        held_back,
+                        "a client was turned away: expected a certificate that --client-ca and --client-name admit"
+                    );
+                }
+            }
+            _ => tracing::debug!(%peer, %error, "TLS handshake failed"),
         }
+    }
+}
+
+/// Why the certificate of a client does not do, in words that say where to look.
+fn refused_certificate(error: &rustls::Error) -> String {
+    use rustls::{CertificateError, Error};
+    match error {
+        Error::NoCertificatesPresented => {
+            "it shows none: the kubeconfig of its AdmissionConfiguration has no user for this Service".to_owned()
+        }
+        Error::InvalidCertificate(CertificateError::UnknownIssuer | CertificateError::BadSignature) => {
+            "its certificate is of another authority than those of --client-ca".to_owned()
+        }
+        Error::InvalidCertificate(CertificateError::ApplicationVerificationFailure) => {
+            "its certificate has none of the names of --client-name".to_owned()
+        }
+        error => error.to_string(),
     }
 }
 

@@ -125,7 +125,12 @@ pub(crate) fn cluster() -> Option<&'static Cluster> {
 impl Cluster {
     /// Starts an API server with these CRDs.
     pub(crate) fn start(crds: &[Value]) -> anyhow::Result<Option<Self>> {
-        let plane = match ControlPlane::start()? {
+        Self::start_with(crds, &[])
+    }
+
+    /// The same with further arguments for the API server.
+    pub(crate) fn start_with(crds: &[Value], arguments: &[String]) -> anyhow::Result<Option<Self>> {
+        let plane = match ControlPlane::start_with(arguments)? {
             Start::Running(plane) => *plane,
             Start::Missing(sentence) => {
                 let required = std::env::var("RUNSTAMP_CLUSTER").is_ok_and(|value| value == "required");
@@ -260,14 +265,24 @@ impl Cluster {
 
     /// A namespace that a server of the story's own guards; the story starts it and keeps it.
     pub(crate) fn namespace_guarded_by(&self, name: &str, server: &RunstampServer) -> Namespace<'_> {
-        self.register(name, Some(server.url()), false);
-        let namespace = self.labelled_namespace(name, Guard::Off, json!({ GUARD_LABEL: name }));
+        self.namespace_guarded_at(name, Some(server.url()))
+    }
+
+    /// The same for whoever answers there; without a URL the shipped Service does.
+    pub(crate) fn namespace_guarded_at(&self, name: &str, url: Option<&str>) -> Namespace<'_> {
+        let namespace = self.namespace_sent_to(name, url);
         namespace.wait_until_guarded(Guard::Builtins);
         namespace
     }
 
+    /// The same without waiting for an answer: there may be none.
+    pub(crate) fn namespace_sent_to(&self, name: &str, url: Option<&str>) -> Namespace<'_> {
+        self.register(name, url, false);
+        self.labelled_namespace(name, Guard::Off, json!({ GUARD_LABEL: name }))
+    }
+
     /// Creates the shipped Service and says on which address it is reached: one of loopback.
-    fn shipped_service(&self) -> String {
+    pub(crate) fn shipped_service(&self) -> String {
         self.own_namespace();
         let service = &manifests::namespace_and_service().unwrap()[1];
         let created = self.create_object("/api/v1/namespaces/runstamp/services", service);
