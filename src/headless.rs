@@ -16,7 +16,7 @@ pub use queue::{QUEUE_LENGTH, RefusalQueue};
 use crate::domain::decision::{Decision, Verdict, Violation};
 use crate::domain::names::is_dns_subdomain;
 use crate::domain::request::Operation;
-use crate::domain::schema::{one_line, quoted};
+use crate::domain::schema::{credential_in, one_line, quoted};
 use crate::review::{Subject, cause_text};
 
 /// Longest note of an Event, in bytes (`k8s.io/kubernetes/pkg/apis/core/validation/events.go`, `NoteLengthLimit`).
@@ -183,28 +183,40 @@ impl HeadlessRefusal {
     }
 }
 
-/// More mistakes than a note can hold.
-const MAX_MISTAKES: usize = 20;
-
-/// The first mistakes in words, and how many there are besides.
+/// The first mistakes in words, about as many as a note can hold, and how many there are besides.
 fn mistakes(decision: &Decision, digest: &mut Fingerprint) -> (Vec<String>, usize) {
     if let Verdict::Unreadable(reason) = &decision.verdict {
-        let reason = one_line(reason);
-        digest.add(&["unreadable", &reason]);
-        return (vec![reason], 0);
+        // The reason tells of places and quotes what stands there, which differs from Run to Run.
+        digest.add(&["unreadable"]);
+        let reason = match credential_in(reason) {
+            None => one_line(reason),
+            Some(_) => "the request cannot be read, and why is not shown because it may hold a credential".to_owned(),
+        };
+        return (vec![clipped(reason)], 0);
     }
     let mut shown = Vec::new();
     let mut more = 0;
+    // Refusals wait in memory: however large a Run is, no more of it is kept than is told.
+    let mut room = MAX_NOTE_BYTES;
     for violation in decision.causes() {
         add_mistake(digest, violation);
-        if shown.len() < MAX_MISTAKES {
-            let text = format!("{}: {}", violation.cause.field, cause_text(violation));
-            shown.push(one_line(&text));
-        } else {
+        if room == 0 {
             more += 1;
+            continue;
         }
+        let text = format!("{}: {}", violation.cause.field, cause_text(violation));
+        let text = clipped(one_line(&text));
+        room = room.saturating_sub(text.len());
+        shown.push(text);
     }
     (shown, more)
+}
+
+/// No more than a note can hold.
+fn clipped(mut text: String) -> String {
+    text.truncate(text.floor_char_boundary(MAX_NOTE_BYTES));
+    text.shrink_to_fit();
+    text
 }
 
 /// Where, which kind of mistake, and who says so; not the value, which differs from Run to Run.
@@ -479,7 +491,7 @@ mod tests {
     #[test]
     fn the_same_mistakes_from_the_same_place_are_one() {
         let base = told(&subject()).unwrap().identity;
-        let identity = |change: &dyn Fn(&mut Subject<'static>), violations: Vec<Violation>| {
+        let identity = |change: fn(&mut Subject<'static>), violations: Vec<Violation>| {
             let mut subject = subject();
             change(&mut subject);
             HeadlessRefusal::of(&subject, &refusal(violations)).unwrap().identity
@@ -489,24 +501,23 @@ mod tests {
             "expected 40 or 64 hex digits, found \"trunk\"",
         );
         assert_eq!(
-            identity(&|subject| subject.name = "build-7x2kq".into(), vec![sha()]),
+            identity(|subject| subject.name = "build-7x2kq".into(), vec![sha()]),
             base
         );
-        assert_eq!(identity(&|subject| subject.uid = "2".into(), vec![other_value]), base);
+        assert_eq!(identity(|subject| subject.uid = "2".into(), vec![other_value]), base);
         let owner = mistake("github.integrations.tekton.dev/owner", "expected a value");
-        let others: [(&dyn Fn(&mut Subject<'static>), Vec<Violation>); 6] = [
-            (&|_| {}, vec![sha(), owner.clone()]),
-            (&|_| {}, vec![owner]),
-            (&|subject| subject.namespace = "other".into(), vec![sha()]),
-            (&|subject| subject.kind = Some(RunKind::TaskRun), vec![sha()]),
-            (
-                &|subject| subject.user = "system:serviceaccount:ci:other".into(),
+        let mut all = vec![
+            base,
+            identity(|_| {}, vec![sha(), owner.clone()]),
+            identity(|_| {}, vec![owner]),
+            identity(|subject| subject.namespace = "other".into(), vec![sha()]),
+            identity(|subject| subject.kind = Some(RunKind::TaskRun), vec![sha()]),
+            identity(|subject| subject.origin.event_listener = None, vec![sha()]),
+            identity(
+                |subject| subject.user = "system:serviceaccount:ci:other".into(),
                 vec![sha()],
             ),
-            (&|subject| subject.origin.event_listener = None, vec![sha()]),
         ];
-        let mut all = vec![base];
-        all.extend(others.map(|(change, violations)| identity(change, violations)));
         all.sort_unstable();
         all.dedup();
         assert_eq!(all.len(), 7, "each of these is another Event");
@@ -540,6 +551,11 @@ mod tests {
             "{note}"
         );
 
+        let large: Vec<_> = (0..100).map(|_| mistake(&"k".repeat(100_000), "x")).collect();
+        let waiting = HeadlessRefusal::of(&subject(), &refusal(large)).unwrap().mistakes;
+        let bytes: usize = waiting.iter().map(String::capacity).sum();
+        assert!(bytes <= 2 * MAX_NOTE_BYTES, "{bytes} bytes wait");
+
         let note = check(&subject(), vec![mistake("a.example/b", &"é".repeat(5_000)), sha()]);
         assert!(note.contains("éé…; and 1 more. Mend"), "{note}");
 
@@ -551,11 +567,16 @@ mod tests {
     }
 
     #[test]
-    fn a_name_that_may_be_a_credential_is_not_repeated() {
+    fn what_may_be_a_credential_is_not_repeated() {
         let token = format!("ghp_{}", "A1b2".repeat(9));
         let mut subject = subject();
         subject.name = token.clone().into();
         let note = told(&subject).unwrap().note(WitnessKind::ServiceAccount);
         assert!(!note.contains(&token), "{note}");
+        let mut decision = Decision::untouched(None);
+        decision.verdict = Verdict::Unreadable(format!("invalid type: string \"{token}\", expected a map"));
+        let note = HeadlessRefusal::of(&subject, &decision).unwrap();
+        let note = note.note(WitnessKind::ServiceAccount);
+        assert!(!note.contains(&token) && note.contains("why is not shown"), "{note}");
     }
 }

@@ -91,7 +91,10 @@ impl Work {
     async fn run(mut self, mut ending: oneshot::Receiver<Instant>) {
         let limit = self.serve(&mut ending).await;
         let _ = tokio::time::timeout_at(limit.into(), self.flush()).await;
-        let lost = self.book.untold();
+        let mut lost = self.book.untold();
+        while self.refusals.try_recv().is_ok() {
+            lost = lost.saturating_add(1);
+        }
         if lost > 0 {
             self.metrics.count_dropped_events(u64::from(lost));
             tracing::warn!(lost, "refusals were not told: there was no time to write their Events");

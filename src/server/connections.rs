@@ -272,6 +272,9 @@ fn refused_certificate(error: &rustls::Error) -> String {
         Error::InvalidCertificate(CertificateError::ApplicationVerificationFailure) => {
             "its certificate has none of the names of --client-name".to_owned()
         }
+        Error::InvalidCertificate(CertificateError::Expired | CertificateError::ExpiredContext { .. }) => {
+            "its certificate has expired".to_owned()
+        }
         error => error.to_string(),
     }
 }
@@ -281,6 +284,28 @@ mod tests {
     use std::io::{Read as _, Write as _};
 
     use super::*;
+
+    #[test]
+    fn a_refused_certificate_is_told_in_words_that_say_where_to_look() {
+        use rustls::{CertificateError, Error};
+        #[track_caller]
+        fn check(error: Error, expected: &str) {
+            let reason = refused_certificate(&error);
+            assert!(reason.contains(expected), "{reason}");
+        }
+        check(Error::NoCertificatesPresented, "AdmissionConfiguration");
+        check(
+            Error::InvalidCertificate(CertificateError::UnknownIssuer),
+            "of another authority",
+        );
+        check(
+            Error::InvalidCertificate(CertificateError::BadSignature),
+            "of another authority",
+        );
+        let unnamed = CertificateError::ApplicationVerificationFailure;
+        check(Error::InvalidCertificate(unnamed), "none of the names of --client-name");
+        check(Error::InvalidCertificate(CertificateError::Expired), "has expired");
+    }
 
     // The runtime has one thread: nothing is accepted before the port is served, and then it is closing already.
     #[tokio::test]

@@ -99,19 +99,19 @@ fn refused(ci: &Namespace<'_>, user: User, run: &Value) {
     assert_eq!(answer.code, 422, "{answer:#?}");
 }
 
-/// EventListeners, as far as the story needs them.
-fn install_event_listeners(cluster: &Cluster) {
+/// A kind of object that a Run may name, as far as the story needs it: where its objects of a namespace are.
+fn install_kind(cluster: &Cluster, group: &str, version: &str, kind: &str, plural: &str) -> impl Fn(&str) -> String {
     let open = json!({ "type": "object", "x-kubernetes-preserve-unknown-fields": true });
     let crd = json!({
         "apiVersion": "apiextensions.k8s.io/v1",
         "kind": "CustomResourceDefinition",
-        "metadata": { "name": "eventlisteners.triggers.tekton.dev" },
+        "metadata": { "name": format!("{plural}.{group}") },
         "spec": {
-            "group": "triggers.tekton.dev",
+            "group": group,
             "scope": "Namespaced",
-            "names": { "plural": "eventlisteners", "singular": "eventlistener", "kind": "EventListener" },
+            "names": { "plural": plural, "singular": kind.to_lowercase(), "kind": kind },
             "versions": [{
-                "name": "v1beta1",
+                "name": version,
                 "served": true,
                 "storage": true,
                 "schema": { "openAPIV3Schema": open },
@@ -119,16 +119,23 @@ fn install_event_listeners(cluster: &Cluster) {
         },
     });
     cluster.create_object("/apis/apiextensions.k8s.io/v1/customresourcedefinitions", &crd);
-    wait_until("EventListeners are served", || {
-        let answer = cluster.admin(Method::GET, "/apis/triggers.tekton.dev/v1beta1/eventlisteners", None);
+    wait_until(&format!("{plural} are served"), || {
+        let answer = cluster.admin(Method::GET, &format!("/apis/{group}/{version}/{plural}"), None);
         expect(answer.is_success(), &answer)
     });
+    move |namespace| format!("/apis/{group}/{version}/namespaces/{namespace}/{plural}")
 }
 
 #[test]
 fn a_refusal_that_nobody_sees_becomes_one_event_that_counts() {
     let Some(cluster) = cluster() else { return };
-    install_event_listeners(cluster);
+    let path = install_kind(
+        cluster,
+        "triggers.tekton.dev",
+        "v1beta1",
+        "EventListener",
+        "eventlisteners",
+    );
     let server = start_replica(cluster, "headless-a", &rights());
     let ci = cluster.namespace_guarded_by("headless", &server);
     let listener = json!({
@@ -136,8 +143,7 @@ fn a_refusal_that_nobody_sees_becomes_one_event_that_counts() {
         "kind": "EventListener",
         "metadata": { "name": "github" },
     });
-    let path = "/apis/triggers.tekton.dev/v1beta1/namespaces/headless/eventlisteners";
-    let listener = cluster.create_object(path, &listener);
+    let listener = cluster.create_object(&path("headless"), &listener);
 
     let labels = json!({ LISTENER: "github" });
     refused(&ci, ALICE, &malformed("of-a-person", &labels));
