@@ -87,6 +87,8 @@ pub struct HeadlessRefusal {
     /// The same for the same mistakes of Runs from the same place, whatever the Runs are called and whatever they hold:
     /// a template that is wrong makes Runs of ever new names.
     pub identity: Identity,
+    /// Namespace of the Run. Unlike what it names, this is no claim of the Run: its creator has rights there.
+    pub namespace: String,
     /// Whom the Run names, the most telling first. Labels are copied and forged, so each must be looked for.
     pub named: Vec<Witness>,
     /// The service account that created the Run: the API server vouches for it.
@@ -127,6 +129,7 @@ impl HeadlessRefusal {
         let (mistakes, more) = mistakes(decision, &mut digest);
         Some(Self {
             identity: digest.finish(),
+            namespace: namespace.to_owned(),
             named,
             creator,
             sentence,
@@ -174,6 +177,7 @@ impl HeadlessRefusal {
     pub(crate) fn for_test(identity: Identity, creator: Witness) -> Self {
         Self {
             identity,
+            namespace: creator.namespace.clone(),
             named: Vec::new(),
             creator,
             sentence: String::new(),

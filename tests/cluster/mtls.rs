@@ -55,12 +55,20 @@ fn refusal(ci: &Namespace<'_>, server: &RunstampServer, expected: [&str; 2]) {
             && answer.message().ends_with(alert);
         if is_told { Ok(()) } else { Err(format!("{answer:?}")) }
     });
-    assert!(handshakes(server) > before, "the handshake is counted");
-    let log = server.log();
-    let line = log.lines().find(|line| line.contains("a client was turned away"));
-    let line = line.unwrap_or_else(|| panic!("an operator sees nothing: {log}"));
+    // The API server may hear of it a moment before it is written down.
+    let mut line = None;
+    wait_until("the server counts and says it", || {
+        let log = server.log();
+        line = log
+            .lines()
+            .find(|line| line.contains("a client was turned away"))
+            .map(str::to_owned);
+        let is_counted = handshakes(server) > before;
+        if is_counted && line.is_some() { Ok(()) } else { Err(log) }
+    });
+    let line = line.unwrap();
     assert!(line.contains(reason), "{line}");
-    say(line);
+    say(&line);
 }
 
 fn handshakes(server: &RunstampServer) -> u64 {

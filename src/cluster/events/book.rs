@@ -9,6 +9,10 @@ use crate::headless::{HeadlessRefusal, Identity};
 /// Kinds of refusal that are remembered at once. Each takes a few kilobytes; what finds no room is dropped and counted.
 const MOST_SERIES: usize = 256;
 
+/// Kinds of refusal of Runs of one namespace among them: whoever creates Runs of ever new mistakes must neither fill the
+/// namespace with Events nor take the room of others.
+const MOST_OF_NAMESPACE: usize = 32;
+
 /// How often a failed write is tried before it is given up.
 const MOST_ATTEMPTS: u8 = 3;
 
@@ -134,13 +138,14 @@ impl Book {
             }
             return true;
         }
-        if self.series.len() >= MOST_SERIES {
+        self.series.remove(&refusal.identity);
+        if !self.has_room(&refusal.namespace) {
             self.series.retain(|_, series| {
                 let is_muted = series.muted_until.is_some_and(|until| now < until);
                 is_muted || !series.is_over(now, &pace)
             });
         }
-        if self.series.len() >= MOST_SERIES && !self.series.contains_key(&refusal.identity) {
+        if !self.has_room(&refusal.namespace) {
             return false;
         }
         let series = Series {
@@ -155,6 +160,14 @@ impl Book {
         };
         self.series.insert(series.refusal.identity, series);
         true
+    }
+
+    fn has_room(&self, namespace: &str) -> bool {
+        let of_namespace = self
+            .series
+            .values()
+            .filter(|series| series.refusal.namespace == namespace);
+        self.series.len() < MOST_SERIES && of_namespace.count() < MOST_OF_NAMESPACE
     }
 
     /// When the next write is due.
@@ -249,7 +262,8 @@ mod tests {
         identity[..4].copy_from_slice(&number.to_be_bytes());
         let creator = Witness {
             kind: WitnessKind::ServiceAccount,
-            namespace: "ci".to_owned(),
+            // Every namespace gets as many as it has room for.
+            namespace: format!("ci-{}", number as usize / MOST_OF_NAMESPACE),
             name: "triggers".to_owned(),
             uid: None,
         };
@@ -407,6 +421,23 @@ mod tests {
         assert!(story.take(most, 600), "one is over");
         assert!(!story.take(most + 1, 600));
         assert_eq!(story.book.series.len(), MOST_SERIES);
+    }
+
+    #[test]
+    fn no_namespace_takes_the_room_of_another() {
+        let mut story = Story::new();
+        let share = u32::try_from(MOST_OF_NAMESPACE).unwrap();
+        for number in 0..share {
+            assert!(story.take(number, 0));
+        }
+        let mut one_more = refusal(share);
+        one_more.namespace = "ci-0".to_owned();
+        let now = story.at(0);
+        assert!(!story.book.take(one_more.clone(), now), "its share is used up");
+        assert!(story.take(share + 1, 0), "others have theirs");
+        story.write(0, Outcome::Written(stored()));
+        let now = story.at(600);
+        assert!(story.book.take(one_more, now), "one is over");
     }
 
     #[test]
