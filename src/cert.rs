@@ -1,10 +1,10 @@
-//! Certificates: making a throwaway authority with a serving certificate, and reading when one expires.
+//! Certificates: making a throwaway authority with a certificate of a server or client, and reading when one expires.
 //!
 //! Nothing here touches files or clocks: the present moment is an argument.
 
 mod authority;
 
-pub use authority::{Authority, Leaf};
+pub use authority::{Authority, Leaf, Owner};
 use x509_parser::prelude::{FromDer, GeneralName, X509Certificate};
 
 /// The names that a serving certificate for local work carries unless others are given.
@@ -20,6 +20,9 @@ const DAY: i64 = 24 * 60 * 60;
 /// Years of four digits end here; X.509 and the library know none beyond, so a longer validity is refused.
 const LONGEST_VALIDITY_DAYS: u32 = 100 * 365;
 
+/// Longest common name, in characters (RFC 5280, `ub-common-name`).
+const LONGEST_COMMON_NAME: usize = 64;
+
 /// What a generated pair is for and how long it holds.
 #[derive(Debug, Clone)]
 pub struct CertificateRequest {
@@ -31,14 +34,14 @@ pub struct CertificateRequest {
     pub days: u32,
 }
 
-/// An authority's certificate, and a serving certificate with its key, all as PEM.
+/// An authority's certificate, and a certificate of a server or client with its key, all as PEM.
 ///
 /// The authority's key is dropped after it has signed: what does not exist cannot be stolen and sign another server.
 #[derive(Clone)]
 pub struct GeneratedPair {
     /// Certificate of the authority: what clients trust.
     pub authority: String,
-    /// The serving certificate.
+    /// The certificate that it signed.
     pub certificate: String,
     /// Its private key, PKCS#8.
     pub key: String,
@@ -62,6 +65,9 @@ pub enum CertificateError {
     /// A certificate without a name fits no server.
     #[error("expected at least one host name or IP address, found none")]
     NoHost,
+    /// A client that goes by no name, or by one that no certificate can hold.
+    #[error("expected a name of 1 to {LONGEST_COMMON_NAME} characters for the client, found {0:?}")]
+    ClientName(String),
     /// Zero days, or more than X.509 can say.
     #[error("expected a validity of 1 to {LONGEST_VALIDITY_DAYS} days, found {0}")]
     Validity(u32),
@@ -85,20 +91,45 @@ pub enum CertificateError {
 /// When there is no host, a host is no name, or the validity is out of range.
 pub fn generate(request: &CertificateRequest) -> Result<GeneratedPair, CertificateError> {
     let common_name = request.hosts.first().ok_or(CertificateError::NoHost)?;
-    if request.days == 0 || request.days > LONGEST_VALIDITY_DAYS {
-        return Err(CertificateError::Validity(request.days));
-    }
-    sign(request, common_name).map_err(|source| CertificateError::Make {
+    check_validity(request.days)?;
+    let owner = Owner::Server {
+        name: common_name,
+        hosts: &request.hosts,
+    };
+    sign(&owner, request.now, request.days).map_err(|source| CertificateError::Make {
         hosts: request.hosts.join(", "),
         source,
     })
 }
 
-fn sign(request: &CertificateRequest, common_name: &str) -> Result<GeneratedPair, rcgen::Error> {
-    let now = i64::try_from(request.now).unwrap_or(i64::MAX);
-    let validity = Validity::from(now, i64::from(request.days).saturating_mul(DAY));
+/// Makes an authority and the certificate of a client that goes by this name, on P-256 keys.
+///
+/// # Errors
+/// When the name is empty or too long, or the validity is out of range.
+pub fn generate_client(name: &str, now: u64, days: u32) -> Result<GeneratedPair, CertificateError> {
+    if name.is_empty() || name.chars().count() > LONGEST_COMMON_NAME {
+        return Err(CertificateError::ClientName(name.to_owned()));
+    }
+    check_validity(days)?;
+    sign(&Owner::Client { name }, now, days).map_err(|source| CertificateError::Make {
+        hosts: name.to_owned(),
+        source,
+    })
+}
+
+fn check_validity(days: u32) -> Result<(), CertificateError> {
+    if days == 0 || days > LONGEST_VALIDITY_DAYS {
+        return Err(CertificateError::Validity(days));
+    }
+    Ok(())
+}
+
+/// Has a certificate signed by an authority made for it, whose key is dropped then.
+fn sign(owner: &Owner<'_>, now: u64, days: u32) -> Result<GeneratedPair, rcgen::Error> {
+    let now = i64::try_from(now).unwrap_or(i64::MAX);
+    let validity = Validity::from(now, i64::from(days).saturating_mul(DAY));
     let authority = Authority::generate("runstamp throwaway authority", validity)?;
-    let leaf = authority.issue(common_name, &request.hosts, validity)?;
+    let leaf = authority.issue(owner, validity)?;
     Ok(GeneratedPair {
         authority: authority.certificate().to_owned(),
         certificate: leaf.certificate,
@@ -244,6 +275,40 @@ mod tests {
             1,
             "failed to make a certificate for münchen.example",
         );
+    }
+
+    #[test]
+    fn every_authority_has_a_name_of_its_own() {
+        let name = || {
+            let pair = generate(&request(&["localhost"], 1)).unwrap();
+            names(&der(&pair.authority)).unwrap()
+        };
+        let (one, other) = (name(), name());
+        assert!(
+            one != other && one[0].starts_with("runstamp throwaway authority "),
+            "{one:?}"
+        );
+    }
+
+    #[test]
+    fn a_client_goes_by_its_name_alone() {
+        let pair = generate_client("kube-apiserver", NOW, 2).unwrap();
+        let der = der(&pair.certificate);
+        assert_eq!(names(&der).unwrap(), ["kube-apiserver"]);
+        assert_eq!(expiry(&der).unwrap(), i64::try_from(NOW + 2 * 86_400).unwrap());
+        let certificate = parse(&der).unwrap();
+        let usage = certificate.extended_key_usage().unwrap().unwrap().value;
+        assert!(usage.client_auth && !usage.server_auth, "it cannot serve");
+        for name in ["", &"n".repeat(65)] {
+            let error = generate_client(name, NOW, 1).expect_err("no name");
+            assert!(
+                error
+                    .to_string()
+                    .starts_with("expected a name of 1 to 64 characters for the client, found "),
+                "{error}"
+            );
+        }
+        assert!(generate_client("x", NOW, 0).is_err());
     }
 
     #[test]

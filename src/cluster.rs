@@ -4,6 +4,7 @@
 
 mod bundle;
 mod certificates;
+mod events;
 mod follow;
 mod member;
 mod namespaces;
@@ -15,6 +16,7 @@ use std::time::Duration;
 use kube::config::Kubeconfig;
 
 pub use certificates::{CertificateKeeping, KeepError, SECRET};
+pub use events::{EventPace, EventWriter};
 pub use member::Member;
 pub use replicas::ReplicaReport;
 

@@ -7,6 +7,7 @@ pub mod cli;
 pub mod cluster;
 pub mod diagnostics;
 pub mod domain;
+pub mod headless;
 pub mod namespaces;
 pub mod policy_file;
 pub mod report;

@@ -13,7 +13,7 @@ use crate::domain::decision::{Decision, Verdict};
 use crate::domain::evaluate;
 use crate::domain::policy_set::PolicySet;
 use crate::domain::request::{ObjectText, Operation, Options, Request, User};
-use crate::domain::run::{CowStr, Run};
+use crate::domain::run::{CowStr, Metadata, Run};
 use crate::domain::words::RunKind;
 use crate::namespaces::Labels;
 
@@ -22,6 +22,11 @@ const EXPLAIN: &str = "runstamp.dev/explain";
 
 /// Finds the labels of a namespace; `None` where it is not known.
 pub type LabelsOf<'l> = &'l dyn Fn(&str) -> Option<Labels>;
+/// The label that names the EventListener which a Run was created for.
+const EVENT_LISTENER: &str = "triggers.tekton.dev/eventlistener";
+
+/// The annotation, and the label, that names the Repository which a Run was created for.
+const REPOSITORY: &str = "pipelinesascode.tekton.dev/repository";
 
 /// Which of the two webhooks was called.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -58,6 +63,28 @@ pub struct Subject<'a> {
     pub user: Cow<'a, str>,
     /// Whether nothing will be stored.
     pub dry_run: bool,
+    /// Where the Run comes from, as far as the request says.
+    pub origin: Origin<'a>,
+}
+
+/// Where a Run comes from: what is told when nobody hears the answer.
+#[derive(Debug, Default)]
+pub struct Origin<'a> {
+    /// Uid of the user, as the API server has authenticated them; empty where it does not say.
+    pub user_uid: Cow<'a, str>,
+    /// The EventListener that the Run names. Triggers writes that label, and so can anybody else.
+    pub event_listener: Option<Cow<'a, str>>,
+    /// The Repository that the Run names. Pipelines-as-Code writes that annotation, and so can anybody else.
+    pub repository: Option<Cow<'a, str>>,
+}
+
+impl<'a> Origin<'a> {
+    fn read(&mut self, metadata: &Metadata<'a>) {
+        self.event_listener = metadata.labels().get_borrowed(EVENT_LISTENER);
+        // The label holds only the end of a long name.
+        let repository = metadata.annotations().get_borrowed(REPOSITORY);
+        self.repository = repository.or_else(|| metadata.labels().get_borrowed(REPOSITORY));
+    }
 }
 
 /// The reply to one review.
@@ -154,6 +181,10 @@ pub fn decide_with<'a>(
         name: wire.name.unwrap_or_default().0,
         user: wire.user.name,
         dry_run: wire.dry_run,
+        origin: Origin {
+            user_uid: wire.user_uid.0,
+            ..Origin::default()
+        },
     };
     let user = User {
         name: subject.user.clone(),
@@ -174,6 +205,7 @@ pub fn decide_with<'a>(
         return Ok((subject, evaluate::unreadable(operation, &user, set, reason)));
     };
     if let Some(run) = &object {
+        subject.origin.read(&run.metadata);
         options.explain |= subject.dry_run && run.metadata.annotations().get(EXPLAIN) == Some("true");
         if subject.name.is_empty() {
             subject.name = Cow::Owned(run.metadata.display_name().into_owned());

@@ -23,6 +23,7 @@ pub use reload::{
 };
 
 use crate::domain::policy_set::PolicySet;
+use crate::headless::RefusalQueue;
 use crate::namespaces::Namespaces;
 use crate::review::{LabelsOf, NotAReview, Reply, Stance, Webhook};
 use crate::store::PolicyStore;
@@ -114,6 +115,8 @@ pub struct Config {
     pub identity: Arc<ServingIdentity>,
     /// Which clients may connect; `None` means all.
     pub gate: Option<Arc<ClientGate>>,
+    /// Where refusals go that nobody sees; `None` where there is no cluster to tell.
+    pub refusals: Option<RefusalQueue>,
     /// The metrics.
     pub metrics: Arc<Metrics>,
     /// Whether requests are welcome.
@@ -154,6 +157,7 @@ struct App {
     memory: body::Memory,
     policies: Arc<PolicyStore>,
     identity: Arc<ServingIdentity>,
+    refusals: Option<RefusalQueue>,
     metrics: Arc<Metrics>,
     rejections: RejectionLog,
     readiness: Arc<Readiness>,
@@ -193,6 +197,7 @@ impl Server {
                 answer: config.answer,
                 policies: config.policies,
                 identity: config.identity,
+                refusals: config.refusals,
                 metrics: config.metrics,
                 rejections: RejectionLog::default(),
                 readiness: config.readiness,

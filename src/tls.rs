@@ -253,8 +253,15 @@ impl ClientGate {
     }
 
     fn admits(&self, certificate: &CertificateDer<'_>) -> bool {
-        self.names.is_empty()
-            || cert::names(certificate).is_ok_and(|names| names.iter().any(|name| self.names.contains(name)))
+        if self.names.is_empty() {
+            return true;
+        }
+        let found = cert::names(certificate).unwrap_or_default();
+        let is_known = found.iter().any(|name| self.names.contains(name));
+        if !is_known {
+            tracing::debug!(?found, expected = ?self.names, "a client has none of the names that are admitted");
+        }
+        is_known
     }
 }
 

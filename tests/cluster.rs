@@ -38,10 +38,12 @@ mod cluster {
     mod certificates;
     mod children;
     mod corpus;
+    mod events;
     mod injection;
     mod kinds;
     mod kubectl;
     mod lifecycle;
+    mod mtls;
     mod namespaces;
     mod ownership;
     mod reports;

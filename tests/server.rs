@@ -18,6 +18,8 @@ mod drain;
 mod engine;
 #[path = "server/harness.rs"]
 mod harness;
+#[path = "server/headless.rs"]
+mod headless;
 #[path = "server/http.rs"]
 mod http;
 #[path = "server/load.rs"]

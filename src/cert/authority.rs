@@ -6,6 +6,7 @@ use rcgen::{
 };
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
+use sha2::{Digest as _, Sha256};
 
 use super::{CertificateError, Validity, parse};
 
@@ -15,7 +16,24 @@ pub struct Authority {
     key: KeyPair,
 }
 
-/// A serving certificate with its key, as PEM.
+/// Whose certificate it is.
+#[derive(Debug, Clone, Copy)]
+pub enum Owner<'a> {
+    /// A server that is called by these host names and IP addresses.
+    Server {
+        /// The common name.
+        name: &'a str,
+        /// What clients call.
+        hosts: &'a [String],
+    },
+    /// A client of this name.
+    Client {
+        /// The common name, which is all that a server looks at.
+        name: &'a str,
+    },
+}
+
+/// A certificate with its key, as PEM.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Leaf {
     /// The certificate.
@@ -45,14 +63,19 @@ impl std::fmt::Debug for Authority {
 }
 
 impl Authority {
-    /// Makes an authority that signs serving certificates and nothing else.
+    /// Makes an authority that signs certificates of servers and clients and nothing else.
+    ///
+    /// Each goes by a name of its own: among authorities of the same name, one that did not sign looks like one that
+    /// signed badly.
     ///
     /// # Errors
     /// When the system has no random numbers.
     pub fn generate(common_name: &str, validity: Validity) -> Result<Self, rcgen::Error> {
         let key = KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256)?;
         let mut params = CertificateParams::default();
-        params.distinguished_name = named(common_name);
+        let digest = Sha256::digest(key.public_key_raw());
+        let id: String = digest.iter().take(4).map(|byte| format!("{byte:02x}")).collect();
+        params.distinguished_name = named(&format!("{common_name} {id}"));
         params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
         params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
         set_validity(&mut params, validity);
@@ -94,18 +117,28 @@ impl Authority {
         self.key.serialize_pem()
     }
 
-    /// Signs a new serving certificate for these hosts.
+    /// Signs a new certificate.
     ///
     /// # Errors
     /// When a host is no name.
-    pub fn issue(&self, common_name: &str, hosts: &[String], validity: Validity) -> Result<Leaf, rcgen::Error> {
+    pub fn issue(&self, owner: &Owner<'_>, validity: Validity) -> Result<Leaf, rcgen::Error> {
         let key = KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256)?;
-        let mut params = CertificateParams::new(hosts)?;
-        params.distinguished_name = named(common_name);
+        let (mut params, purpose) = match owner {
+            Owner::Server { name, hosts } => {
+                let mut params = CertificateParams::new(*hosts)?;
+                params.distinguished_name = named(name);
+                (params, ExtendedKeyUsagePurpose::ServerAuth)
+            }
+            Owner::Client { name } => {
+                let mut params = CertificateParams::default();
+                params.distinguished_name = named(name);
+                (params, ExtendedKeyUsagePurpose::ClientAuth)
+            }
+        };
         params.is_ca = IsCa::ExplicitNoCa;
         params.use_authority_key_identifier_extension = true;
         params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
-        params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
+        params.extended_key_usages = vec![purpose];
         set_validity(&mut params, validity);
         let issuer = Issuer::from_ca_cert_pem(&self.certificate, &self.key)?;
         let certificate = params.signed_by(&key, &issuer)?.pem();

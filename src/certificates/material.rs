@@ -7,7 +7,7 @@ use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 
 use super::Lifetimes;
-use crate::cert::{Authority, CertificateError, Leaf, Validity, validity};
+use crate::cert::{Authority, CertificateError, Leaf, Owner, Validity, validity};
 use crate::tls::{ServingPair, TlsError, verify_serving};
 
 /// Keys of the Secret. `tls.crt`, `tls.key` and `ca.crt` mean what they mean everywhere else.
@@ -189,7 +189,13 @@ pub(super) fn issue(
         validity.start = validity.start.max(of_authority.start);
     }
     authority
-        .issue(host, &[host.to_owned()], validity)
+        .issue(
+            &Owner::Server {
+                name: host,
+                hosts: &[host.to_owned()],
+            },
+            validity,
+        )
         .map_err(|source| CertificateError::Make {
             hosts: host.to_owned(),
             source,

@@ -1,4 +1,4 @@
-//! `runstamp certs`: certificates for local work.
+//! `runstamp certs`: certificates for local work, and for API servers that must show one.
 
 use std::fs::{self, OpenOptions};
 use std::io::{self, Write};
@@ -15,9 +15,10 @@ use crate::server::now;
 const EXAMPLE: &str = "\
 Examples:
   runstamp certs generate --dir certs/local
-  runstamp certs generate --dir certs/local --host webhook.example.com --days 30";
+  runstamp certs generate --dir certs/local --host webhook.example.com --days 30
+  runstamp certs client --dir certs/apiserver --name kube-apiserver";
 
-/// Make certificates for local work
+/// Make certificates for local work, and for API servers that must show one
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLE)]
 pub(super) struct CertsArgs {
@@ -28,6 +29,7 @@ pub(super) struct CertsArgs {
 #[derive(Debug, Subcommand)]
 enum CertsCommand {
     Generate(GenerateArgs),
+    Client(ClientArgs),
 }
 
 /// Write a CA certificate, a serving certificate and its key: ca.crt, tls.crt, tls.key
@@ -48,10 +50,29 @@ struct GenerateArgs {
     force: bool,
 }
 
+/// Write a CA certificate, a client certificate and its key, for serve --client-ca: ca.crt, tls.crt, tls.key
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLE)]
+struct ClientArgs {
+    /// Where to; made if it is not there
+    #[arg(long, value_name = "DIR")]
+    dir: PathBuf,
+    /// Name of the client, for serve --client-name
+    #[arg(long, value_name = "NAME", default_value = "kube-apiserver")]
+    name: String,
+    /// Days until both expire
+    #[arg(long, value_name = "DAYS", default_value_t = 365)]
+    days: u32,
+    /// Replace files that are there
+    #[arg(long)]
+    force: bool,
+}
+
 /// Runs the subcommand.
 pub(super) fn run(arguments: &CertsArgs) -> anyhow::Result<Verdict> {
     match &arguments.command {
         CertsCommand::Generate(arguments) => output::print(&generate(arguments, now())?)?,
+        CertsCommand::Client(arguments) => output::print(&client(arguments, now())?)?,
     }
     Ok(Verdict::Fine)
 }
@@ -69,7 +90,22 @@ fn generate(arguments: &GenerateArgs, now: i64) -> anyhow::Result<String> {
     })?;
     fs::create_dir_all(&arguments.dir).with_context(|| format!("failed to make {}", arguments.dir.display()))?;
     files.write(&pair)?;
-    Ok(files.report(&arguments.hosts, arguments.days))
+    let certificate = format!("the serving certificate, for {}", arguments.hosts.join(", "));
+    Ok(files.report("clients trust", &certificate, arguments.days))
+}
+
+/// Writes the files of a client, and says which.
+fn client(arguments: &ClientArgs, now: i64) -> anyhow::Result<String> {
+    let files = Files::of(&arguments.dir);
+    if !arguments.force {
+        files.refuse_existing()?;
+    }
+    let now = u64::try_from(now).unwrap_or_default();
+    let pair = cert::generate_client(&arguments.name, now, arguments.days)?;
+    fs::create_dir_all(&arguments.dir).with_context(|| format!("failed to make {}", arguments.dir.display()))?;
+    files.write(&pair)?;
+    let certificate = format!("the certificate of the client {}", arguments.name);
+    Ok(files.report("the server trusts", &certificate, arguments.days))
 }
 
 /// The names that Secrets of type `kubernetes.io/tls` use.
@@ -104,14 +140,13 @@ impl Files {
         write_atomically(&self.certificate, pair.certificate.as_bytes(), 0o644)
     }
 
-    fn report(&self, hosts: &[String], days: u32) -> String {
+    fn report(&self, trusted: &str, certificate: &str, days: u32) -> String {
         format!(
-            "{}  the CA, which clients trust; its key is not kept\n\
-             {}  the serving certificate, for {}, good for {days} {}\n\
+            "{}  the CA, which {trusted}; its key is not kept\n\
+             {}  {certificate}, good for {days} {}\n\
              {}  its private key, never to be committed\n",
             self.authority.display(),
             self.certificate.display(),
-            hosts.join(", "),
             if days == 1 { "day" } else { "days" },
             self.key.display(),
         )
@@ -166,6 +201,25 @@ mod tests {
         let mode = fs::metadata(&files.key).unwrap().permissions().mode() & 0o777;
         assert_eq!(mode, 0o600);
         assert_eq!(fs::read_dir(&arguments.dir).unwrap().count(), 3, "nothing is left over");
+    }
+
+    #[test]
+    fn a_client_gets_a_pair_too() {
+        let folder = tempfile::tempdir().unwrap();
+        let arguments = ClientArgs {
+            dir: folder.path().join("apiserver"),
+            name: "kube-apiserver".to_owned(),
+            days: 1,
+            force: false,
+        };
+        let report = client(&arguments, NOW).unwrap();
+        assert!(
+            report.contains("the certificate of the client kube-apiserver, good for 1 day\n"),
+            "{report}"
+        );
+        let files = Files::of(&arguments.dir);
+        assert_eq!(fs::metadata(&files.key).unwrap().permissions().mode() & 0o777, 0o600);
+        assert!(client(&arguments, NOW).is_err(), "files are there");
     }
 
     #[test]

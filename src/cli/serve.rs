@@ -31,6 +31,10 @@ use crate::watch::Pace;
 use dev::DevFolder;
 use installation::{InstallationArgs, take_part};
 
+/// How long Events that wait may take after the last request. With the delay and the grace of a drain it stays below
+/// the thirty seconds that Kubernetes gives a Pod.
+const EVENTS_GRACE: Duration = Duration::from_secs(3);
+
 const EXAMPLE: &str = "\
 Examples:
   runstamp serve --dev
@@ -141,6 +145,12 @@ async fn serve(arguments: &ServeArgs) -> anyhow::Result<Verdict> {
         Some(installation) => Some(Member::join(installation, &readiness).await?),
         None => None,
     };
+    // Whoever only observes refuses nothing.
+    let (refusals, events) = member
+        .as_ref()
+        .filter(|_| !arguments.observe)
+        .map(|member| member.write_events(&metrics))
+        .unzip();
     let config = Config {
         listen: arguments.address(arguments.listen, 8443),
         listen_plain: arguments.address(arguments.listen_plain, 8080),
@@ -160,6 +170,7 @@ async fn serve(arguments: &ServeArgs) -> anyhow::Result<Verdict> {
         policies: Arc::clone(&policies),
         identity: Arc::clone(&identity),
         gate: gate.clone(),
+        refusals,
         metrics: Arc::clone(&metrics),
         readiness: Arc::clone(&readiness),
         namespaces: member.as_ref().map(|_| Arc::default()),
@@ -185,6 +196,9 @@ async fn serve(arguments: &ServeArgs) -> anyhow::Result<Verdict> {
         tokio::spawn(follow_client_authorities(gate, file, metrics, pace));
     }
     let all_answered = server.serve(signals.first()).await;
+    if let Some(events) = events {
+        events.finish(EVENTS_GRACE).await;
+    }
     if let Some(member) = member {
         member.leave().await;
     }

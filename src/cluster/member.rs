@@ -8,9 +8,11 @@ use tokio::task::JoinHandle;
 use super::certificates::{CertificateKeeping, expect_certificates, keep_certificates, watch_trust};
 use super::namespaces::{expect_namespaces, follow_namespaces};
 use super::replicas::{ReplicaReport, Replicas};
-use super::{ClusterError, Installation, connect};
+use super::{ClusterError, EventPace, EventWriter, Installation, connect};
+use crate::headless::RefusalQueue;
 use crate::namespaces::Namespaces;
 use crate::server::Readiness;
+use crate::telemetry::Metrics;
 use crate::tls::ServingIdentity;
 
 /// A replica that knows its installation and can reach the API server, as far as anybody can know that.
@@ -60,6 +62,19 @@ impl Member {
     /// Begins to tell the other replicas what this one serves.
     pub fn keep_lease(&mut self, report: impl Fn() -> ReplicaReport + Send + Sync + 'static) {
         self.lease = Some(tokio::spawn(self.replicas.clone().keep_lease(report)));
+    }
+
+    /// Begins to tell of refusals that nobody sees, on the objects behind them.
+    pub fn write_events(&self, metrics: &Arc<Metrics>) -> (RefusalQueue, EventWriter) {
+        let (queue, refusals) = RefusalQueue::new(Arc::clone(metrics));
+        let writer = EventWriter::start(
+            self.client.clone(),
+            &self.installation.replica,
+            refusals,
+            Arc::clone(metrics),
+            EventPace::default(),
+        );
+        (queue, writer)
     }
 
     /// Tells the other replicas that this one is gone.

@@ -21,6 +21,7 @@ pub(super) struct Wire<'a> {
     pub(super) name: MaybeText<'a>,
     pub(super) namespace: MaybeText<'a>,
     pub(super) user: User<'a>,
+    pub(super) user_uid: CowStr<'a>,
     pub(super) dry_run: bool,
     /// The error says in a sentence why an object cannot be read.
     pub(super) objects: Result<Objects<'a>, String>,
@@ -102,6 +103,8 @@ struct UserInfo<'a> {
     #[serde(borrow, default)]
     username: CowStr<'a>,
     #[serde(borrow, default)]
+    uid: MaybeText<'a>,
+    #[serde(borrow, default)]
     groups: Option<Vec<CowStr<'a>>>,
 }
 
@@ -170,7 +173,7 @@ fn finish<'a, O>(
     if request.uid.is_empty() {
         return Err(NotAReview("request.uid is empty".to_owned()));
     }
-    let UserInfo { username, groups } = request.user_info.0;
+    let UserInfo { username, uid, groups } = request.user_info.0;
     Ok(Wire {
         uid: request.uid,
         kind: request.kind.0,
@@ -182,6 +185,7 @@ fn finish<'a, O>(
             name: username.0,
             groups: groups.unwrap_or_default().into_iter().map(|group| group.0).collect(),
         },
+        user_uid: uid.unwrap_or_default(),
         dry_run: request.dry_run.unwrap_or_default(),
         objects: objects(request.object, request.old_object),
     })

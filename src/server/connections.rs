@@ -87,6 +87,7 @@ impl Port {
             metrics,
             refused_by_clients: Throttle::new(),
             too_many: Throttle::new(),
+            refused_clients: Throttle::new(),
         });
         // Every connection holds a sender; the receiver learns when the last is gone.
         let (alive, mut all_gone) = mpsc::channel::<Infallible>(1);
@@ -172,6 +173,7 @@ struct Endpoint {
     metrics: Arc<Metrics>,
     refused_by_clients: Throttle,
     too_many: Throttle,
+    refused_clients: Throttle,
 }
 
 impl Endpoint {
@@ -244,24 +246,53 @@ impl Endpoint {
 
     fn report_handshake(&self, peer: SocketAddr, error: &std::io::Error) {
         self.metrics.count_rejection(Rejection::Handshake);
-        let alert = error
-            .get_ref()
-            .and_then(|inner| inner.downcast_ref::<rustls::Error>())
-            .filter(|inner| matches!(inner, rustls::Error::AlertReceived(_)));
+        let inner = error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>());
         // Port scans and TCP probes are noise. A client that refuses our certificate is an outage in the making, most
-        // often a caBundle that does not fit, and each of its calls fails: said, but not once a call.
-        let Some(alert) = alert else {
-            tracing::debug!(%peer, %error, "TLS handshake failed");
-            return;
-        };
-        if let Some(held_back) = self.refused_by_clients.pass() {
-            tracing::warn!(
-                %peer,
-                error = %alert,
-                held_back,
-                "a client broke off the TLS handshake: does its CA (caBundle) fit the serving certificate"
-            );
+        // often a caBundle that does not fit, and so is one whose certificate is refused: each of its calls fails.
+        // Both are said, but not once a call.
+        match inner {
+            Some(rustls::Error::AlertReceived(alert)) => {
+                if let Some(held_back) = self.refused_by_clients.pass() {
+                    tracing::warn!(
+                        %peer,
+                        error = %rustls::Error::AlertReceived(*alert),
+                        held_back,
+                        "a client broke off the TLS handshake: does its CA (caBundle) fit the serving certificate"
+                    );
+                }
+            }
+            Some(error @ (rustls::Error::NoCertificatesPresented | rustls::Error::InvalidCertificate(_))) => {
+                if let Some(held_back) = self.refused_clients.pass() {
+                    tracing::warn!(
+                        %peer,
+                        reason = refused_certificate(error),
+                        held_back,
+                        "a client was turned away: expected a certificate that --client-ca and --client-name admit"
+                    );
+                }
+            }
+            _ => tracing::debug!(%peer, %error, "TLS handshake failed"),
         }
+    }
+}
+
+/// Why the certificate of a client does not do, in words that say where to look.
+fn refused_certificate(error: &rustls::Error) -> String {
+    use rustls::{CertificateError, Error};
+    match error {
+        Error::NoCertificatesPresented => {
+            "it shows none: the kubeconfig of its AdmissionConfiguration has no user for this Service".to_owned()
+        }
+        Error::InvalidCertificate(CertificateError::UnknownIssuer | CertificateError::BadSignature) => {
+            "its certificate is of another authority than those of --client-ca".to_owned()
+        }
+        Error::InvalidCertificate(CertificateError::ApplicationVerificationFailure) => {
+            "its certificate has none of the names of --client-name".to_owned()
+        }
+        Error::InvalidCertificate(CertificateError::Expired | CertificateError::ExpiredContext { .. }) => {
+            "its certificate has expired".to_owned()
+        }
+        error => error.to_string(),
     }
 }
 
@@ -270,6 +301,28 @@ mod tests {
     use std::io::{Read as _, Write as _};
 
     use super::*;
+
+    #[test]
+    fn a_refused_certificate_is_told_in_words_that_say_where_to_look() {
+        use rustls::{CertificateError, Error};
+        #[track_caller]
+        fn check(error: Error, expected: &str) {
+            let reason = refused_certificate(&error);
+            assert!(reason.contains(expected), "{reason}");
+        }
+        check(Error::NoCertificatesPresented, "AdmissionConfiguration");
+        check(
+            Error::InvalidCertificate(CertificateError::UnknownIssuer),
+            "of another authority",
+        );
+        check(
+            Error::InvalidCertificate(CertificateError::BadSignature),
+            "of another authority",
+        );
+        let unnamed = CertificateError::ApplicationVerificationFailure;
+        check(Error::InvalidCertificate(unnamed), "none of the names of --client-name");
+        check(Error::InvalidCertificate(CertificateError::Expired), "has expired");
+    }
 
     // The runtime has one thread: nothing is accepted before the port is served, and then it is closing already.
     #[tokio::test]

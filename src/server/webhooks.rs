@@ -194,6 +194,9 @@ fn judge_at_once(app: &App, request: Held, finally: bool) -> Result<Response, Un
         app.metrics.count_review(webhook, &reply, took);
         live.meters.count(&reply.decision);
         log_reply(webhook, &reply, app.stance, took);
+        if let Some(refusals) = app.refusals.as_ref().filter(|_| !app.stance.observe) {
+            refusals.offer(&reply.subject, &reply.decision);
+        }
         Ok(Some(reply.body))
     }));
     match decided {

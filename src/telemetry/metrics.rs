@@ -95,7 +95,7 @@ impl Metrics {
         let events_dropped = Counter::default();
         registry.register(
             "events_dropped",
-            "Kubernetes Events that could not be written",
+            "Refusals for which no Kubernetes Event could be written",
             events_dropped.clone(),
         );
         Self {
@@ -182,9 +182,9 @@ impl Metrics {
         self.certificate_load_failures.inc();
     }
 
-    /// Counts a Kubernetes Event that could not be written.
-    pub fn count_dropped_event(&self) {
-        self.events_dropped.inc();
+    /// Counts refusals for which no Kubernetes Event could be written.
+    pub fn count_dropped_events(&self, refusals: u64) {
+        self.events_dropped.inc_by(refusals);
     }
 }
 

@@ -125,7 +125,12 @@ pub(crate) fn cluster() -> Option<&'static Cluster> {
 impl Cluster {
     /// Starts an API server with these CRDs.
     pub(crate) fn start(crds: &[Value]) -> anyhow::Result<Option<Self>> {
-        let plane = match ControlPlane::start()? {
+        Self::start_with(crds, &[])
+    }
+
+    /// The same with further arguments for the API server.
+    pub(crate) fn start_with(crds: &[Value], arguments: &[String]) -> anyhow::Result<Option<Self>> {
+        let plane = match ControlPlane::start_with(arguments)? {
             Start::Running(plane) => *plane,
             Start::Missing(sentence) => {
                 let required = std::env::var("RUNSTAMP_CLUSTER").is_ok_and(|value| value == "required");
@@ -204,7 +209,7 @@ impl Cluster {
         let mut installed = self.installed.lock().unwrap_or_else(PoisonError::into_inner);
         let installation = installed.entry(guard).or_insert_with(|| {
             let server = self.start_server(guard).map_err(|error| format!("{error:#}"))?;
-            self.register(guard, server.as_ref());
+            self.register_guard(guard, server.as_ref());
             Ok(server)
         });
         let failure = installation.as_ref().err().cloned();
@@ -235,16 +240,21 @@ impl Cluster {
     }
 
     /// Registers the shipped webhooks for the namespaces that a guard has.
-    fn register(&self, guard: Guard, server: Option<&RunstampServer>) {
-        let label = guard.label().unwrap();
+    fn register_guard(&self, guard: Guard, server: Option<&RunstampServer>) {
+        let url = (guard != Guard::Service).then(|| server.map_or(NOBODY, RunstampServer::url));
+        self.register(guard.label().unwrap(), url, guard == Guard::DownAndStrict);
+    }
+
+    /// Registers the shipped webhooks for the namespaces with this label; without a URL the shipped Service stays.
+    fn register(&self, label: &str, url: Option<&str>, is_strict: bool) {
         let local = Local {
             suffix: &format!("-{label}"),
-            url: (guard != Guard::Service).then(|| server.map_or(NOBODY, RunstampServer::url)),
+            url,
             ca_bundle: &self.plane.ca_bundle(),
             namespaces: Some(json!({ "key": GUARD_LABEL, "operator": "In", "values": [label] })),
         };
         let mut configurations = manifests::local_webhooks(&local).unwrap();
-        if guard == Guard::DownAndStrict {
+        if is_strict {
             configurations.iter_mut().for_each(refuse_without_answer);
         }
         for configuration in &configurations {
@@ -253,8 +263,26 @@ impl Cluster {
         }
     }
 
+    /// A namespace that a server of the story's own guards; the story starts it and keeps it.
+    pub(crate) fn namespace_guarded_by(&self, name: &str, server: &RunstampServer) -> Namespace<'_> {
+        self.namespace_guarded_at(name, Some(server.url()))
+    }
+
+    /// The same for whoever answers there; without a URL the shipped Service does.
+    pub(crate) fn namespace_guarded_at(&self, name: &str, url: Option<&str>) -> Namespace<'_> {
+        let namespace = self.namespace_sent_to(name, url);
+        namespace.wait_until_guarded(Guard::Builtins);
+        namespace
+    }
+
+    /// The same without waiting for an answer: there may be none.
+    pub(crate) fn namespace_sent_to(&self, name: &str, url: Option<&str>) -> Namespace<'_> {
+        self.register(name, url, false);
+        self.labelled_namespace(name, Guard::Off, json!({ GUARD_LABEL: name }))
+    }
+
     /// Creates the shipped Service and says on which address it is reached: one of loopback.
-    fn shipped_service(&self) -> String {
+    pub(crate) fn shipped_service(&self) -> String {
         self.own_namespace();
         let service = &manifests::namespace_and_service().unwrap()[1];
         let created = self.create_object("/api/v1/namespaces/runstamp/services", service);

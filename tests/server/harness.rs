@@ -10,7 +10,7 @@ use runstamp::domain::decision::{Decision, Lineage};
 use runstamp::domain::policy_set::PolicySet;
 use runstamp::domain::words::RunKind;
 use runstamp::policy_file::PolicyText;
-use runstamp::review::{LabelsOf, NotAReview, Reply, Stance, Subject, Webhook};
+use runstamp::review::{LabelsOf, NotAReview, Origin, Reply, Stance, Subject, Webhook};
 use runstamp::server::{Config, Drain, Limits, Readiness, Server, now};
 use runstamp::store::PolicyStore;
 use runstamp::telemetry::Metrics;
@@ -69,6 +69,7 @@ impl TestServer {
             policies: Arc::new(PolicyStore::open(policies("one"), Arc::clone(&metrics), now()).unwrap()),
             identity,
             gate: None,
+            refusals: None,
             metrics,
             readiness: Arc::new(Readiness::default()),
             namespaces: None,
@@ -225,6 +226,7 @@ pub(crate) fn allow<'a>(
             name: "build".into(),
             user: "alice".into(),
             dry_run: false,
+            origin: Origin::default(),
         },
         decision: Decision::untouched(Some(Lineage::Root)),
         outcome: "allow",

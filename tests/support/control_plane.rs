@@ -64,13 +64,18 @@ pub(crate) enum Start {
 impl ControlPlane {
     /// Starts etcd and kube-apiserver and waits until the API server is ready.
     pub(crate) fn start() -> anyhow::Result<Start> {
+        Self::start_with(&[])
+    }
+
+    /// The same with further arguments for the API server.
+    pub(crate) fn start_with(arguments: &[String]) -> anyhow::Result<Start> {
         let programs = match programs::find_or_build()? {
             Found::Programs(programs) => programs,
             Found::Missing(sentence) => return Ok(Start::Missing(sentence)),
         };
         let mut last = anyhow!("the control plane was never started");
         for _ in 0..START_ATTEMPTS {
-            match Self::start_once(&programs) {
+            match Self::start_once(&programs, arguments) {
                 Ok(plane) => {
                     plane.grant_rights()?;
                     return Ok(Start::Running(Box::new(plane)));
@@ -81,7 +86,7 @@ impl ControlPlane {
         Err(last.context(format!("the control plane did not start in {START_ATTEMPTS} attempts")))
     }
 
-    fn start_once(programs: &Programs) -> anyhow::Result<Self> {
+    fn start_once(programs: &Programs, arguments: &[String]) -> anyhow::Result<Self> {
         let folder = tempfile::Builder::new()
             .prefix("runstamp-control-plane-")
             .tempdir()
@@ -93,7 +98,8 @@ impl ControlPlane {
         let folder = folder.keep();
         etcd.wait_for("listening", START, || TcpStream::connect(("127.0.0.1", etcd_port)).ok())?;
         let authority = Authority::generate()?;
-        let api_server_arguments = prepare_api_server(&folder, &etcd_address, api_port, &authority)?;
+        let mut api_server_arguments = prepare_api_server(&folder, &etcd_address, api_port, &authority)?;
+        api_server_arguments.extend_from_slice(arguments);
         let api_server = start_api_server(programs, &folder, &api_server_arguments, 0)?;
         let access = Access::new(format!("https://127.0.0.1:{api_port}"), folder.clone(), authority)?;
         let plane = Self {

@@ -82,6 +82,12 @@ impl<'a> StringMap<'a> {
         self.find(key).map(|(_, value)| value)
     }
 
+    /// The value of a key, borrowed from where the map was read.
+    pub fn get_borrowed(&self, key: &str) -> Option<Cow<'a, str>> {
+        let (position, _) = self.find(key)?;
+        self.entries.get(position).map(|(_, value)| value.0.clone())
+    }
+
     /// Keys and values, sorted by key.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
         self.entries.iter().map(|(key, value)| (&**key, &**value))
