@@ -263,7 +263,7 @@ impl ServeArgs {
 fn open_policies(sources: &PolicySources, metrics: &Arc<Metrics>) -> anyhow::Result<PolicyStore> {
     let texts = sources.read()?;
     PolicyStore::open(texts, Arc::clone(metrics), now()).map_err(|error| match error {
-        LoadError::Refused { mistakes, rendered } => {
+        LoadError::Refused { mistakes, rendered, .. } => {
             output::print_diagnostics(&rendered);
             anyhow!(
                 "serve starts only from policies without mistakes, found {}; runstamp check shows them too",
