@@ -2,7 +2,13 @@
 //!
 //! Everything here happens beside requests, never while a Run waits.
 
+mod last_good;
+mod policies;
+
 use kube::config::Kubeconfig;
+
+pub use last_good::{LAST_GOOD, LastGood, LastGoodError};
+pub use policies::{POLICIES, PolicyFollower};
 
 /// Who a replica is, and where its installation lives.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -66,4 +72,19 @@ pub async fn connect() -> Result<kube::Client, ClusterError> {
         kube::Config::infer().await.map_err(ClusterError::Configure)?
     };
     kube::Client::try_from(config).map_err(ClusterError::Client)
+}
+
+/// An error and everything that it came from, on one line.
+fn with_sources(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(error) = source {
+        let line = error.to_string();
+        // Some errors repeat their source in their own words.
+        if !text.contains(&line) {
+            text.push_str(&format!(": {line}"));
+        }
+        source = error.source();
+    }
+    text.replace(char::is_control, " ")
 }

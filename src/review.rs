@@ -8,9 +8,7 @@ mod wire;
 
 use std::borrow::Cow;
 
-pub use config_map::{
-    ConfigMapReview, POLICIES_LABEL, POLICIES_VALUE, answer_config_map, read_config_map,
-};
+pub use config_map::{ConfigMapReview, POLICIES_LABEL, POLICIES_VALUE, answer_config_map, read_config_map};
 pub use reply::{cause_text, warnings};
 
 use crate::domain::decision::{Decision, Verdict};

@@ -2,6 +2,7 @@
 
 mod body;
 mod connections;
+mod policy_edits;
 mod probes;
 mod readiness;
 mod reload;
@@ -17,9 +18,11 @@ use tokio::net::{TcpListener, TcpSocket};
 use tokio::sync::{Semaphore, watch};
 use tokio_rustls::TlsAcceptor;
 
+pub use policy_edits::PolicyEdits;
 pub use readiness::Readiness;
 pub use reload::{
     CertificateFiles, PolicySources, follow_certificate, follow_client_authorities, follow_policies, now,
+    reload_policies,
 };
 
 use crate::domain::policy_set::PolicySet;
@@ -102,6 +105,8 @@ pub struct Config {
     pub answer: Answer,
     /// The policies.
     pub policies: Arc<PolicyStore>,
+    /// Who judges edits of ConfigMaps; `None` outside of an installation.
+    pub policy_edits: Option<Arc<PolicyEdits>>,
     /// The certificate.
     pub identity: Arc<ServingIdentity>,
     /// Which clients may connect; `None` means all.
@@ -140,6 +145,7 @@ struct App {
     answer: Answer,
     slots: Arc<Semaphore>,
     policies: Arc<PolicyStore>,
+    policy_edits: Option<Arc<PolicyEdits>>,
     identity: Arc<ServingIdentity>,
     metrics: Arc<Metrics>,
     rejections: RejectionLog,
@@ -176,6 +182,7 @@ impl Server {
                 stance: config.stance,
                 answer: config.answer,
                 policies: config.policies,
+                policy_edits: config.policy_edits,
                 identity: config.identity,
                 metrics: config.metrics,
                 rejections: RejectionLog::default(),

@@ -42,6 +42,7 @@ mod cluster {
     mod kubectl;
     mod lifecycle;
     mod ownership;
+    mod policies;
     mod reports;
     mod serving;
     mod shipped;

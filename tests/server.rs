@@ -22,6 +22,8 @@ mod harness;
 mod http;
 #[path = "server/load.rs"]
 mod load;
+#[path = "server/policy_edits.rs"]
+mod policy_edits;
 #[path = "server/reload.rs"]
 mod reload;
 #[path = "server/tls.rs"]

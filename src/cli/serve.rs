@@ -1,6 +1,7 @@
 //! `runstamp serve`: the admission server.
 
 mod dev;
+mod policies;
 
 use std::io::ErrorKind;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -8,7 +9,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Context, anyhow, bail};
+use anyhow::{Context, bail};
 use clap::builder::{FalseyValueParser, RangedU64ValueParser};
 use clap::{Args, ValueEnum};
 use jiff::SignedDuration;
@@ -20,9 +21,8 @@ use crate::builtin;
 use crate::review::{Stance, answer};
 use crate::server::{
     CertificateFiles, Config, Drain, Limits, PolicySources, Readiness, ServeError, Server, follow_certificate,
-    follow_client_authorities, follow_policies, now,
+    follow_client_authorities, now,
 };
-use crate::store::{LoadError, PolicyStore};
 use crate::telemetry::{LogFormat, Metrics, start_logging};
 use crate::tls::{ClientGate, ServingIdentity, ServingPair};
 use crate::watch::Pace;
@@ -52,6 +52,9 @@ pub(super) struct ServeArgs {
     mutate_only: bool,
     #[command(flatten)]
     policies: PolicyArgs,
+    /// Runstamp's own namespace, in a cluster: policies come from its ConfigMaps, too
+    #[arg(long, value_name = "NAME", env = "RUNSTAMP_NAMESPACE", conflicts_with = "dev")]
+    namespace: Option<String>,
     /// Serving certificate with its chain (PEM); read again when it changes
     #[arg(long, value_name = "FILE", env = "RUNSTAMP_TLS_CERT", requires = "tls_key")]
     tls_cert: Option<PathBuf>,
@@ -121,7 +124,9 @@ async fn serve(arguments: &ServeArgs) -> anyhow::Result<Verdict> {
     let signals = Signals::new().context("failed to listen for signals")?;
     let metrics = Arc::new(Metrics::new());
     let sources = arguments.sources();
-    let policies = Arc::new(open_policies(&sources, &metrics)?);
+    let policies = Arc::new(policies::open(&sources, arguments.namespace.is_some(), &metrics)?);
+    let readiness = Arc::new(Readiness::default());
+    let live = policies::follow(arguments.namespace.as_deref(), &sources, &policies, &readiness).await?;
     let (identity, dev) = arguments.identity()?;
     let gate = arguments.gate()?;
     let config = Config {
@@ -139,10 +144,11 @@ async fn serve(arguments: &ServeArgs) -> anyhow::Result<Verdict> {
         },
         answer,
         policies: Arc::clone(&policies),
+        policy_edits: live.edits,
         identity: Arc::clone(&identity),
         gate: gate.clone(),
         metrics: Arc::clone(&metrics),
-        readiness: Arc::new(Readiness::default()),
+        readiness,
     };
     let server = arguments.bind(&config)?;
     tracing::info!(
@@ -153,7 +159,7 @@ async fn serve(arguments: &ServeArgs) -> anyhow::Result<Verdict> {
     announce(&server, dev.as_ref())?;
 
     let pace = Pace::default();
-    tokio::spawn(follow_policies(policies, sources, pace));
+    tokio::spawn(live.following);
     if let (Some(certificate), Some(key)) = (arguments.tls_cert.clone(), arguments.tls_key.clone()) {
         let files = CertificateFiles { certificate, key };
         tokio::spawn(follow_certificate(identity, files, Arc::clone(&metrics), pace));
@@ -257,21 +263,6 @@ impl ServeArgs {
             address.set_port(0);
         }
     }
-}
-
-/// Opens the policies, or prints every mistake in them.
-fn open_policies(sources: &PolicySources, metrics: &Arc<Metrics>) -> anyhow::Result<PolicyStore> {
-    let texts = sources.read()?;
-    PolicyStore::open(texts, Arc::clone(metrics), now()).map_err(|error| match error {
-        LoadError::Refused { mistakes, rendered, .. } => {
-            output::print_diagnostics(&rendered);
-            anyhow!(
-                "serve starts only from policies without mistakes, found {}; runstamp check shows them too",
-                mistakes.len()
-            )
-        }
-        error => error.into(),
-    })
 }
 
 /// Says on stdout where the server listens: the two lines are a contract with scripts.

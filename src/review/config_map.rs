@@ -92,7 +92,11 @@ impl Object {
         let is_ours = labels.get(POLICIES_LABEL).is_some_and(|value| value == POLICIES_VALUE);
         is_ours.then(|| ConfigMapFiles {
             data: self.data.unwrap_or_default(),
-            binary: self.binary_data.unwrap_or_default().into_keys().collect::<BTreeSet<_>>(),
+            binary: self
+                .binary_data
+                .unwrap_or_default()
+                .into_keys()
+                .collect::<BTreeSet<_>>(),
         })
     }
 }
@@ -118,7 +122,9 @@ pub fn read_config_map(body: &[u8]) -> Result<ConfigMapReview, NotAReview> {
     let is_whole = request.sub_resource.is_none_or(|sub_resource| sub_resource.is_empty());
     let generated = |object: &Object| object.metadata.generate_name.as_ref().map(|name| format!("{name}*"));
     let name = request.name.filter(|name| !name.is_empty());
-    let name = name.or_else(|| request.object.as_ref().and_then(generated)).unwrap_or_default();
+    let name = name
+        .or_else(|| request.object.as_ref().and_then(generated))
+        .unwrap_or_default();
     Ok(ConfigMapReview {
         uid: request.uid,
         operation: request.operation,
@@ -167,7 +173,8 @@ mod tests {
     fn only_the_label_makes_a_config_map_one_of_policies() {
         #[track_caller]
         fn check(old: Option<Option<&str>>, new: Option<Option<&str>>, expected: (bool, bool)) {
-            let object = |label: Option<Option<&str>>| label.map(|label| config_map(label, &json!({ "p.yaml": "a: b" })));
+            let object =
+                |label: Option<Option<&str>>| label.map(|label| config_map(label, &json!({ "p.yaml": "a: b" })));
             let request = json!({
                 "uid": "1", "kind": { "group": "", "version": "v1", "kind": "ConfigMap" }, "name": "a",
                 "namespace": "runstamp", "operation": "UPDATE", "object": object(new), "oldObject": object(old),
@@ -193,7 +200,10 @@ mod tests {
         assert!(review_of(json!({ "uid": "1", "object": { "data": { "a": 1 } } })).is_err());
         assert!(!review_of(json!({ "uid": "1" })).unwrap().is_config_map);
         assert!(read_config_map(b"").is_err());
-        assert!(read_config_map(b"{\"apiVersion\":\"v1\",\"kind\":\"AdmissionReview\",\"request\":{\"uid\":\"1\"}}").is_err());
+        assert!(
+            read_config_map(b"{\"apiVersion\":\"v1\",\"kind\":\"AdmissionReview\",\"request\":{\"uid\":\"1\"}}")
+                .is_err()
+        );
         let kind = json!({ "kind": "ConfigMap" });
         let status = json!({ "uid": "1", "kind": kind, "subResource": "status" });
         assert!(!review_of(status).unwrap().is_config_map);

@@ -14,6 +14,7 @@ use bytes::Bytes;
 
 use super::App;
 use super::body;
+use super::policy_edits::validate_policies;
 use crate::review::{NotAReview, Webhook};
 use crate::telemetry::{Rejection, log_reply};
 
@@ -26,6 +27,7 @@ pub(super) fn router(app: Arc<App>) -> Router {
     Router::new()
         .route("/mutate", post(mutate))
         .route("/validate", post(validate))
+        .route("/validate-policies", post(validate_policies))
         .method_not_allowed_fallback(wrong_method)
         .fallback(wrong_path)
         .with_state(app)
@@ -110,7 +112,7 @@ fn judge(app: &App, webhook: Webhook, bytes: &Bytes) -> Response {
     }
 }
 
-fn is_json(headers: &HeaderMap) -> bool {
+pub(super) fn is_json(headers: &HeaderMap) -> bool {
     headers
         .get(header::CONTENT_TYPE)
         .and_then(|value| value.to_str().ok())
@@ -119,7 +121,7 @@ fn is_json(headers: &HeaderMap) -> bool {
 }
 
 /// Turns a request away, in one line of text that the client has a chance to read.
-async fn refuse(app: &App, reason: Rejection, headers: &HeaderMap, body: &mut Body) -> Response {
+pub(super) async fn refuse(app: &App, reason: Rejection, headers: &HeaderMap, body: &mut Body) -> Response {
     app.metrics.count_rejection(reason);
     let limits = &app.limits;
     let (status, line) = match reason {
@@ -141,7 +143,7 @@ async fn refuse(app: &App, reason: Rejection, headers: &HeaderMap, body: &mut Bo
             "expected the header Content-Type: application/json".to_owned(),
         ),
         Rejection::Method => (StatusCode::METHOD_NOT_ALLOWED, "expected POST".to_owned()),
-        Rejection::Path => (StatusCode::NOT_FOUND, "expected /mutate or /validate".to_owned()),
+        Rejection::Path => (StatusCode::NOT_FOUND, app.expected_paths().to_owned()),
         Rejection::NotAReview => (StatusCode::BAD_REQUEST, "not an AdmissionReview".to_owned()),
         Rejection::Handshake | Rejection::Panic => (StatusCode::INTERNAL_SERVER_ERROR, "internal error".to_owned()),
     };
@@ -157,6 +159,17 @@ async fn refuse(app: &App, reason: Rejection, headers: &HeaderMap, body: &mut Bo
         response.headers_mut().insert(header::CONNECTION, close);
     }
     response
+}
+
+impl App {
+    /// What is said about another path; ConfigMaps are judged in an installation only.
+    fn expected_paths(&self) -> &'static str {
+        if self.policy_edits.is_some() {
+            "expected /mutate, /validate or /validate-policies"
+        } else {
+            "expected /mutate or /validate"
+        }
+    }
 }
 
 pub(super) fn text(status: StatusCode, line: &str) -> Response {

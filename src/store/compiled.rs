@@ -6,9 +6,7 @@ use std::sync::Arc;
 use crate::domain::compile::compile;
 use crate::domain::policy_set::PolicySet;
 use crate::domain::source::{Problem, Severity, Span};
-use crate::policy_file::{
-    self, ConfigMaps, Loaded, MOST_CONFIG_MAP_BYTES, PolicyText, SourceFiles, config_map_file,
-};
+use crate::policy_file::{self, ConfigMaps, Loaded, MOST_CONFIG_MAP_BYTES, PolicyText, SourceFiles, config_map_file};
 
 /// Everything that a policy set is made of, before it is read.
 #[derive(Debug, Clone, Default)]
@@ -180,7 +178,9 @@ mod tests {
         });
         assert_eq!(compiled.set.is_some(), compiled.errors.is_empty());
         let errors = compiled.errors.iter();
-        errors.map(|error| diagnostics::one_line(error, &compiled.files)).collect()
+        errors
+            .map(|error| diagnostics::one_line(error, &compiled.files))
+            .collect()
     }
 
     #[test]
@@ -194,7 +194,9 @@ mod tests {
     fn every_config_map_holds_policies() {
         let help = "delete it, or remove its label, to take its policies away";
         let nothing = |place: &str, name: &str| {
-            vec![format!("{place}:1:1: error: the ConfigMap {name} holds no policies; {help}")]
+            vec![format!(
+                "{place}:1:1: error: the ConfigMap {name} holds no policies; {help}"
+            )]
         };
         let good: (&str, &[(&str, &str)], &[&str]) = ("b", &[("p.yaml", POLICY)], &[]);
         assert_eq!(compiled(&[], &[("a", &[], &[]), good]), nothing("configmap/a", "a"));
@@ -203,10 +205,7 @@ mod tests {
             nothing("configmap/a/x", "a")
         );
         // One file of several may be empty.
-        assert_eq!(
-            compiled(&[], &[("a", &[("x", ""), ("p.yaml", POLICY)], &[])]),
-            [""; 0]
-        );
+        assert_eq!(compiled(&[], &[("a", &[("x", ""), ("p.yaml", POLICY)], &[])]), [""; 0]);
         assert_eq!(compiled(&[""], &[good]), ["error: the policy files hold no policies"]);
     }
 

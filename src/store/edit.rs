@@ -73,7 +73,14 @@ impl Edit<'_> {
             });
             weigh(&now, &was, &edited, is_removal, &mut judgement);
         }
-        let of_edit = now.warnings.iter().filter(|warning| edited.changed_key(warning, &now).is_some());
+        if !judgement.mistakes.is_empty() {
+            // What is doubtful beside a mistake often comes from the mistake.
+            return judgement;
+        }
+        let of_edit = now
+            .warnings
+            .iter()
+            .filter(|warning| edited.changed_key(warning, &now).is_some());
         judgement.warnings.extend(of_edit.map(|warning| line(warning, &now)));
         judgement
     }
@@ -97,9 +104,9 @@ impl Edited<'_> {
         }
         let mut keys = new.data.keys().chain(&new.binary);
         let key = keys.find(|key| *file == config_map_file(self.name, Some(key)))?;
-        let is_same = self
-            .old
-            .is_some_and(|old| old.data.get(key) == new.data.get(key) && old.binary.contains(key) == new.binary.contains(key));
+        let is_same = self.old.is_some_and(|old| {
+            old.data.get(key) == new.data.get(key) && old.binary.contains(key) == new.binary.contains(key)
+        });
         (!is_same).then(|| key.clone())
     }
 }

@@ -216,7 +216,10 @@ mod tests {
     #[test]
     fn what_is_too_large_is_not_kept() {
         let error = write_kept(&maps(&noise(1_500_000))).unwrap_err();
-        assert!(matches!(error, NotKept::TooLarge { found } if found > LARGEST_KEPT), "{error}");
+        assert!(
+            matches!(error, NotKept::TooLarge { found } if found > LARGEST_KEPT),
+            "{error}"
+        );
     }
 
     #[test]
@@ -232,8 +235,14 @@ mod tests {
         check(&whole[..whole.len() - 9], "failed to decompress");
         check(&gzip(b"{"), "failed to read");
         check(&gzip(b"{\"version\":1}"), "failed to read");
-        check(&gzip(b"{\"version\":1,\"configMaps\":{\"a\":{\"b\":1}}}"), "failed to read");
-        check(&gzip(b"{\"version\":2,\"everything\":true}"), "expected version 1 of the form, found 2");
+        check(
+            &gzip(b"{\"version\":1,\"configMaps\":{\"a\":{\"b\":1}}}"),
+            "failed to read",
+        );
+        check(
+            &gzip(b"{\"version\":2,\"everything\":true}"),
+            "expected version 1 of the form, found 2",
+        );
         check(&gzip(&vec![b' '; MOST_INFLATED + 1]), "expected at most");
     }
 

@@ -228,6 +228,7 @@ impl Cluster {
             listen: &listen,
             server_names: &["127.0.0.1", "runstamp.runstamp.svc"],
             arguments,
+            ..Options::default()
         };
         let program = runstamp::binary(Path::new(env!("CARGO_BIN_EXE_runstamp")));
         RunstampServer::start(&self.plane, &program, &options).map(Some)

@@ -4,7 +4,9 @@ use std::env;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use super::control_plane::access::plain_get;
+use serde_json::Value;
+
+use super::control_plane::access::{plain_get, plain_json};
 use super::control_plane::{ControlPlane, Supervised};
 
 /// A debug build beside compilers needs longer than the tens of milliseconds of a release build.
@@ -20,6 +22,8 @@ pub(crate) struct Options<'a> {
     pub(crate) server_names: &'a [&'a str],
     /// What `serve` gets besides.
     pub(crate) arguments: &'a [&'a str],
+    /// Variables of its environment.
+    pub(crate) environment: &'a [(&'a str, &'a str)],
 }
 
 impl Default for Options<'_> {
@@ -29,6 +33,7 @@ impl Default for Options<'_> {
             listen: "127.0.0.1:0",
             server_names: &["127.0.0.1", "localhost"],
             arguments: &[],
+            environment: &[],
         }
     }
 }
@@ -44,13 +49,17 @@ impl RunstampServer {
     /// Starts `program serve` and waits until it says it is ready.
     pub(crate) fn start(plane: &ControlPlane, program: &Path, options: &Options<'_>) -> anyhow::Result<Self> {
         let serving = plane.serving_files(options.name, options.server_names)?;
-        let mut all: Vec<String> = ["serve", "--listen", options.listen, "--listen-plain", "127.0.0.1:0"]
-            .map(str::to_owned)
-            .to_vec();
+        // env(1) becomes the program, so signals reach that.
+        let variables = options
+            .environment
+            .iter()
+            .map(|(name, value)| format!("{name}={value}"));
+        let mut all: Vec<String> = variables.chain([program.display().to_string()]).collect();
+        all.extend(["serve", "--listen", options.listen, "--listen-plain", "127.0.0.1:0"].map(str::to_owned));
         all.extend(["--tls-cert".to_owned(), serving.certificate.display().to_string()]);
         all.extend(["--tls-key".to_owned(), serving.key.display().to_string()]);
         all.extend(options.arguments.iter().map(ToString::to_string));
-        let mut process = Supervised::start(options.name, program, &all, plane.folder(), None)?;
+        let mut process = Supervised::start(options.name, Path::new("/usr/bin/env"), &all, plane.folder(), None)?;
         let out = process.stdout_file();
         let (admission, probes) = process.wait_for("serving", START, || {
             let text = std::fs::read_to_string(&out).ok()?;
@@ -77,6 +86,11 @@ impl RunstampServer {
     /// `http://127.0.0.1:PORT` of the probes and metrics.
     pub(crate) fn probes(&self) -> &str {
         &self.probes
+    }
+
+    /// What `/readyz` says, whatever the status; `None` if nobody answers.
+    pub(crate) fn readyz(&self) -> Option<Value> {
+        plain_json(&format!("{}/readyz", self.probes))
     }
 
     /// Ends it as Kubernetes does, with SIGTERM; true if it ended well.

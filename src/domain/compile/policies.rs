@@ -145,7 +145,11 @@ impl<'k> Known<'k> {
         if !self.sources.contains(source.value.as_str()) {
             let message = format!("there is no TriggerSource named {}", quote(&source.value));
             let help = alternatives(&source.value, self.sources.iter().copied());
-            context.report(Problem::error(source.span, message).with_optional_help(help).unresolved());
+            context.report(
+                Problem::error(source.span, message)
+                    .with_optional_help(help)
+                    .unresolved(),
+            );
         }
     }
 

@@ -5,11 +5,15 @@ use super::*;
 const HEAD: &str = "apiVersion: runstamp.dev/v1alpha1\nkind: RunPolicy\n";
 
 fn policy(name: &str) -> String {
-    format!("{HEAD}metadata: {{name: {name}}}\nspec: {{require: {{annotations: [ci.example.com/team]}}, match: {{namespaces: [a]}}}}\n")
+    format!(
+        "{HEAD}metadata: {{name: {name}}}\nspec: {{require: {{annotations: [ci.example.com/team]}}, match: {{namespaces: [a]}}}}\n"
+    )
 }
 
 fn requiring(name: &str, integration: &str) -> String {
-    format!("{HEAD}metadata: {{name: {name}}}\nspec: {{require: {{integrations: [{integration}]}}, match: {{namespaces: [a]}}}}\n")
+    format!(
+        "{HEAD}metadata: {{name: {name}}}\nspec: {{require: {{integrations: [{integration}]}}, match: {{namespaces: [a]}}}}\n"
+    )
 }
 
 fn integration(name: &str) -> String {
@@ -42,7 +46,9 @@ fn judged(before: &[(&str, &str)], name: &str, after: Option<&str>) -> Judgement
 #[track_caller]
 fn check(before: &[(&str, &str)], name: &str, after: Option<&str>, mistakes: &[&str], warnings: &[&str]) {
     let judgement = judged(before, name, after);
-    let lines: Vec<&str> = (judgement.mistakes.iter()).map(|mistake| mistake.line.as_str()).collect();
+    let lines: Vec<&str> = (judgement.mistakes.iter())
+        .map(|mistake| mistake.line.as_str())
+        .collect();
     assert_eq!(lines, mistakes, "mistakes");
     assert_eq!(judgement.warnings, warnings, "warnings");
 }
@@ -64,7 +70,10 @@ fn a_misspelt_field_is_refused_with_its_place_and_the_right_spelling() {
         panic!("{judgement:?}")
     };
     assert_eq!(mistake.key.as_deref(), Some("p.yaml"));
-    assert!(mistake.line.starts_with("configmap/m/p.yaml:4:8: error: "), "{mistake:?}");
+    assert!(
+        mistake.line.starts_with("configmap/m/p.yaml:4:8: error: "),
+        "{mistake:?}"
+    );
     assert!(mistake.line.contains("did you mean require?"), "{mistake:?}");
 }
 
@@ -73,7 +82,13 @@ fn a_name_that_is_yet_to_come_is_a_warning() {
     let missing = "configmap/a/p.yaml:4:33: error: there is no Integration named \"jira\"";
     check(&[], "a", Some(&requiring("a", "jira")), &[], &[STAYS, missing]);
     // It comes, and nothing is left to say.
-    check(&[("a", &requiring("a", "jira"))], "b", Some(&integration("jira")), &[], &[]);
+    check(
+        &[("a", &requiring("a", "jira"))],
+        "b",
+        Some(&integration("jira")),
+        &[],
+        &[],
+    );
     // It goes again.
     let before = [("a", &*requiring("a", "jira")), ("b", &*integration("jira"))];
     check(&before, "b", None, &[], &[STAYS, missing]);
@@ -82,7 +97,7 @@ fn a_name_that_is_yet_to_come_is_a_warning() {
         "b",
         Some(&integration("jirb")),
         &[],
-        &[STAYS, &format!("{missing}; the only one is jirb")],
+        &[STAYS, &format!("{missing}; did you mean \"jirb\"?")],
     );
 }
 
@@ -115,7 +130,10 @@ fn taking_a_config_map_away_is_never_refused() {
     // Without the first one, the second one is still no policy.
     let judgement = judged(&[("a", &policy("a")), ("m", MISSPELT)], "a", None);
     assert_eq!(judgement.mistakes, []);
-    assert!(judgement.warnings.iter().any(|line| line.contains(":4:8: error")), "{judgement:?}");
+    assert!(
+        judgement.warnings.iter().any(|line| line.contains(":4:8: error")),
+        "{judgement:?}"
+    );
 }
 
 #[test]
@@ -124,7 +142,9 @@ fn a_config_map_without_policies_is_refused() {
         &[("a", &policy("a"))],
         "a",
         Some("# nothing\n"),
-        &["configmap/a/p.yaml:1:1: error: the ConfigMap a holds no policies; delete it, or remove its label, to take its policies away"],
+        &[
+            "configmap/a/p.yaml:1:1: error: the ConfigMap a holds no policies; delete it, or remove its label, to take its policies away",
+        ],
         &[],
     );
 }

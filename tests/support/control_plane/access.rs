@@ -149,6 +149,17 @@ impl Access {
 
 /// The status code that a plain HTTP server on loopback answers to `GET url` with, if it answers.
 pub(crate) fn plain_get(url: &str) -> Option<u16> {
+    plain_answer(url)?.split(' ').nth(1)?.parse().ok()
+}
+
+/// The JSON that a plain HTTP server on loopback answers to `GET url` with, if it answers.
+pub(crate) fn plain_json(url: &str) -> Option<Value> {
+    let answer = plain_answer(url)?;
+    let (_, body) = answer.split_once("\r\n\r\n")?;
+    serde_json::from_str(body).ok()
+}
+
+fn plain_answer(url: &str) -> Option<String> {
     let (address, path) = url.strip_prefix("http://")?.split_once('/')?;
     let mut stream = TcpStream::connect(address).ok()?;
     stream.set_read_timeout(Some(ANSWER)).ok()?;
@@ -159,7 +170,7 @@ pub(crate) fn plain_get(url: &str) -> Option<u16> {
     .ok()?;
     let mut answer = Vec::new();
     stream.read_to_end(&mut answer).ok()?;
-    String::from_utf8_lossy(&answer).split(' ').nth(1)?.parse().ok()
+    Some(String::from_utf8_lossy(&answer).into_owned())
 }
 
 /// The text of `299 - "text"`.
