@@ -159,7 +159,10 @@ mod tests {
 
     const POLICY: &str = "apiVersion: runstamp.dev/v1alpha1\nkind: RunPolicy\nmetadata: {name: one}\nspec: {}\n";
 
-    fn compiled(own: &[&str], maps: &[(&str, &[(&str, &str)], &[&str])]) -> Vec<String> {
+    /// Name, `data`, and the keys of `binaryData`.
+    type Map<'m> = (&'m str, &'m [(&'m str, &'m str)], &'m [&'m str]);
+
+    fn compiled(own: &[&str], maps: &[Map<'_>]) -> Vec<String> {
         let mut config_maps = ConfigMaps::default();
         for (name, data, binary) in maps {
             let files = ConfigMapFiles {
@@ -198,7 +201,7 @@ mod tests {
                 "{place}:1:1: error: the ConfigMap {name} holds no policies; {help}"
             )]
         };
-        let good: (&str, &[(&str, &str)], &[&str]) = ("b", &[("p.yaml", POLICY)], &[]);
+        let good: Map<'_> = ("b", &[("p.yaml", POLICY)], &[]);
         assert_eq!(compiled(&[], &[("a", &[], &[]), good]), nothing("configmap/a", "a"));
         assert_eq!(
             compiled(&[], &[("a", &[("x", "# gone\n"), ("y", "")], &[]), good]),
@@ -227,7 +230,7 @@ mod tests {
         let large = "#".repeat(1024 * 1024 - 1);
         let names: Vec<String> = (0..17).map(|number| format!("m{number:02}")).collect();
         let files = [("p.yaml", POLICY), ("large.yaml", large.as_str())];
-        let maps: Vec<(&str, &[(&str, &str)], &[&str])> = (names.iter())
+        let maps: Vec<Map<'_>> = (names.iter())
             .map(|name| (name.as_str(), files.as_slice(), [].as_slice()))
             .collect();
         let errors = compiled(&[], &maps);

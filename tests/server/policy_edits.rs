@@ -68,10 +68,7 @@ async fn only_policies_of_the_own_namespace_are_judged() {
         verdict(&server, &review("runstamp", "ConfigMap", "no: policy")).await,
         (false, 0)
     );
-    assert_eq!(
-        verdict(&server, &review("runstamp", "ConfigMap", &policy("a"))).await.0,
-        true
-    );
+    assert!(verdict(&server, &review("runstamp", "ConfigMap", &policy("a"))).await.0);
     assert_eq!(
         verdict(&server, &review("other", "ConfigMap", "no: policy")).await,
         (true, 0)
@@ -101,10 +98,8 @@ async fn who_only_observes_refuses_nothing() {
         ..Stance::default()
     };
     let server = server(Some(&[]), observe);
-    assert_eq!(
-        verdict(&server, &review("runstamp", "ConfigMap", "no: policy")).await,
-        (true, 1)
-    );
+    let (allowed, warnings) = verdict(&server, &review("runstamp", "ConfigMap", "no: policy")).await;
+    assert!(allowed && warnings > 0, "{warnings} warnings");
 }
 
 #[tokio::test]
