@@ -73,7 +73,8 @@ impl PolicyFollower {
             pace,
         } = self;
         let (sender, mut seen) = watch::channel(None);
-        tokio::spawn(watch_for_ever(Api::namespaced(client.clone(), &namespace), sender));
+        let api = Api::namespaced(client.clone(), &namespace);
+        tokio::spawn(watch_for_ever(api, sender, config_maps));
         let last_good = LastGood::new(client, &namespace);
         let (good, to_keep) = watch::channel(None);
         tokio::spawn(keep_for_ever(last_good.clone(), Arc::clone(&store), to_keep));
@@ -83,7 +84,6 @@ impl PolicyFollower {
         loop {
             let current: Option<Seen> = seen.borrow_and_update().clone();
             if let Some(current) = current {
-                config_maps.send_replace(Some(Arc::clone(&current.maps)));
                 let texts = read(&sources).await;
                 let own = texts.as_ref().ok().cloned();
                 let whole = texts.map(|own| PolicyTexts {
@@ -199,7 +199,11 @@ async fn files_changed(files: Option<&mut Changes>) {
 }
 
 /// Tells what stands in the ConfigMaps whenever that changes, for ever.
-async fn watch_for_ever(api: Api<ConfigMap>, sender: watch::Sender<Option<Seen>>) {
+async fn watch_for_ever(
+    api: Api<ConfigMap>,
+    sender: watch::Sender<Option<Seen>>,
+    config_maps: watch::Sender<Option<Arc<ConfigMaps>>>,
+) {
     let selector = format!("{POLICIES_LABEL}={POLICIES_VALUE}");
     let config = watcher::Config::default().labels(&selector).page_size(PAGE);
     let mut events = pin!(watcher::watcher(api.clone(), config).default_backoff());
@@ -217,6 +221,8 @@ async fn watch_for_ever(api: Api<ConfigMap>, sender: watch::Sender<Option<Seen>>
                     last_error = None;
                 }
                 if let Some(seen) = view.apply(event) {
+                    // Whoever judges edits knows it before the set is compiled: the next edit may come at once.
+                    config_maps.send_replace(Some(Arc::clone(&seen.maps)));
                     sender.send_replace(Some(seen));
                 }
             }

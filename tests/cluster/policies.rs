@@ -19,6 +19,10 @@ use crate::support::control_plane::programs::say;
 use installation::{Installation, LAST_GOOD, config_maps, digest, integration, misspelt, policy, policy_of, wait_for};
 
 mod installation;
+mod line;
+
+/// What people read.
+const OPERATIONS: &str = include_str!("../../docs/operations.md");
 
 /// Far more than a server takes to end.
 const END: Duration = Duration::from_secs(30);
@@ -87,7 +91,11 @@ fn a_misspelt_field_is_refused_where_it_stands() {
         answer.stderr.contains(&format!("data[team.yaml]: {line}")),
         "{answer:?}"
     );
-    say(&answer.stderr);
+    assert!(
+        OPERATIONS.contains(answer.stderr.trim()),
+        "docs/operations.md shows another answer: {}",
+        answer.stderr
+    );
     assert_eq!(here.get("team"), None);
 
     // The same through apply, which shows the message, and for an edit.
@@ -95,7 +103,6 @@ fn a_misspelt_field_is_refused_where_it_stands() {
     let answer = here.kubectl(&["apply", "-f", "-"], &bad.to_string());
     assert_ne!(answer.code, 0);
     assert!(answer.stderr.contains(line), "{answer:?}");
-    say(&answer.stderr);
     let answer = here.put(&bad);
     assert_eq!(
         (answer.code, &answer.body["reason"]),
@@ -275,7 +282,12 @@ fn policies_may_come_before_what_they_name() {
                 .starts_with("configmap/team/p.yaml:10:7: error: there is no Integration named \"pager\"")),
         "{warnings:?}"
     );
-    say(&format!("warnings about a name that is yet to come: {warnings:#?}"));
+    for warning in &warnings {
+        assert!(
+            OPERATIONS.contains(&format!("Warning: {warning}\n")),
+            "docs/operations.md shows other warnings: {warnings:#?}"
+        );
+    }
     let (_, report) = wait_for(&replica, &json!({ "policies": "Stale", "policySet": digest(&[]) }));
     assert!(report["error"].as_str().unwrap().contains("pager"), "{report}");
 
@@ -315,6 +327,11 @@ fn one_of_two_broken_config_maps_can_be_mended() {
             .any(|warning| warning.starts_with("was wrong before: configmap/two/p.yaml:6:3: ")),
         "{warnings:?}"
     );
+    wait_until("the replica knows", || {
+        let report = replica.readyz().unwrap_or_default();
+        let is_met = !report["error"].to_string().contains("configmap/one/");
+        if is_met { Ok(()) } else { Err(report.to_string()) }
+    });
     // An edit that leaves the mistake in the file that it changes.
     let worse = format!("# later\n{}", misspelt("two"));
     let answer = here.put(&here.config_map("two", &[("p.yaml", &worse)]));
@@ -583,4 +600,36 @@ fn files_and_config_maps_are_one_set() {
             .contains("p.yaml:10:7: error: there is no Integration named \"pager\""),
         "{report}"
     );
+}
+
+#[test]
+fn what_happened_while_the_line_was_cut_is_seen_afterwards() {
+    let Some(cluster) = cluster() else { return };
+    let here = Installation::new(cluster, "line");
+    let (gone, stays) = (policy("gone"), policy("stays"));
+    here.store("gone", &[("p.yaml", &gone)]);
+    here.store("stays", &[("p.yaml", &stays)]);
+    let (replica, line) = here.replica_on_a_line("one");
+    let both: &[(&str, &[(&str, &str)])] = &[("gone", &[("p.yaml", &gone)]), ("stays", &[("p.yaml", &stays)])];
+    let before = json!({ "ready": true, "policies": "Current", "policySet": digest(both) });
+    wait_for(&replica, &before);
+
+    line.cut();
+    here.delete("gone");
+    let edited = policy("edited");
+    here.store("stays", &[("p.yaml", &edited)]);
+    // Without the API server a replica goes on as it was.
+    wait_for(&replica, &before);
+    let begun = Instant::now();
+    line.mend();
+    let maps: &[(&str, &[(&str, &str)])] = &[("stays", &[("p.yaml", &edited)])];
+    wait_for(
+        &replica,
+        &json!({ "ready": true, "policies": "Current", "policySet": digest(maps) }),
+    );
+    say(&format!(
+        "seen {} ms after the line was mended",
+        begun.elapsed().as_millis()
+    ));
+    here.wait_until_kept(maps);
 }

@@ -11,6 +11,7 @@ use runstamp::policy_file::{ConfigMapFiles, ConfigMaps};
 use runstamp::store::{PolicyTexts, load};
 use serde_json::{Value, json};
 
+use super::line::Line;
 use crate::cluster::stage::{Cluster, admitted, expect, wait_until};
 use crate::support::control_plane::access::Answer;
 use crate::support::control_plane::{Kubectl, User};
@@ -44,8 +45,26 @@ impl Installation {
     }
 
     pub(crate) fn replica_with(&self, name: &str, arguments: &[&str]) -> RunstampServer {
+        let kubeconfig = self.cluster.plane().kubeconfig(&User::Admin).unwrap();
+        self.start(name, arguments, &kubeconfig)
+    }
+
+    /// A replica that reaches the API server by a line.
+    pub(crate) fn replica_on_a_line(&self, name: &str) -> (RunstampServer, Line) {
         let plane = self.cluster.plane();
-        let kubeconfig = plane.kubeconfig(&User::Admin).unwrap().display().to_string();
+        let direct = std::fs::read_to_string(plane.kubeconfig(&User::Admin).unwrap()).unwrap();
+        let (_, rest) = direct.split_once("https://").unwrap();
+        let end = rest.find(|character: char| !character.is_ascii_digit() && !matches!(character, '.' | ':'));
+        let address = &rest[..end.unwrap()];
+        let line = Line::to(address.to_owned());
+        let path = plane.folder().join(format!("{}-{name}.kubeconfig", self.namespace));
+        std::fs::write(&path, direct.replace(address, &line.address.to_string())).unwrap();
+        (self.start(name, &[], &path), line)
+    }
+
+    fn start(&self, name: &str, arguments: &[&str], kubeconfig: &Path) -> RunstampServer {
+        let plane = self.cluster.plane();
+        let kubeconfig = kubeconfig.display().to_string();
         let mut all = vec!["--namespace", &self.namespace, "--shutdown-delay", "0s"];
         all.extend(arguments);
         let options = Options {
