@@ -10,8 +10,9 @@ use kube::api::PostParams;
 use kube::{Api, Client};
 use tokio::sync::watch;
 
+use super::follow::with_sources;
 use super::policies::Seen;
-use super::{ClusterError, with_sources};
+use super::{ClusterError, FIELD_MANAGER, is_conflict, labels, within};
 use crate::policy_file::ConfigMaps;
 use crate::store::{Keeping, NotKept, NotRead, PolicyStore, Stored, keep, read_kept, write_kept};
 
@@ -96,13 +97,9 @@ impl LastGood {
         let mut pause = FIRST_PAUSE / 4;
         let mut tries = 1;
         let found = loop {
-            match self.api.get_opt(LAST_GOOD).await {
+            match self.get().await {
                 Ok(found) => break found,
-                // The API server has answered, and would do so again.
-                Err(kube::Error::Api(status)) if status.code < 500 && status.code != 429 => {
-                    return Err(self.failed("read")(kube::Error::Api(status)).into());
-                }
-                Err(error) if tries == READS => return Err(self.failed("read")(error).into()),
+                Err(error) if tries == READS || is_refused(&error) => return Err(error.into()),
                 Err(_) => tokio::time::sleep(pause).await,
             }
             pause *= 2;
@@ -128,7 +125,7 @@ impl LastGood {
         let (bytes, digest) = aside(move || (write_kept(&task), hex(task.digest()))).await?;
         let bytes = bytes?;
         for _ in 0..ATTEMPTS {
-            let found = self.api.get_opt(LAST_GOOD).await.map_err(self.failed("read"))?;
+            let found = self.get().await?;
             let (found, stored) = aside(move || {
                 let stored = found.as_ref().map(stored);
                 (found, stored)
@@ -146,17 +143,22 @@ impl LastGood {
             annotations.insert(SEEN.to_owned(), seen.to_string());
             object.data = None;
             object.binary_data = Some(BTreeMap::from([(KEY.to_owned(), ByteString(bytes.clone()))]));
-            let parameters = PostParams::default();
+            object.metadata.labels.get_or_insert_default().extend(labels());
+            let parameters = PostParams {
+                field_manager: Some(FIELD_MANAGER.to_owned()),
+                ..PostParams::default()
+            };
+            let action = format!("write the ConfigMap {}", self.place);
             let written = match found {
                 // The resource version goes along: whoever wrote in between wins, and is looked at again.
-                Some(_) => self.api.replace(LAST_GOOD, &parameters, &object).await,
-                None => self.api.create(&parameters, &object).await,
+                Some(_) => within(action, self.api.replace(LAST_GOOD, &parameters, &object)).await,
+                None => within(action, self.api.create(&parameters, &object)).await,
             };
             match written {
                 Ok(_) => return Ok(Keeping::Write),
                 // Written, created or deleted by somebody else.
-                Err(kube::Error::Api(status)) if matches!(status.code, 404 | 409) => {}
-                Err(error) => return Err(self.failed("write")(error).into()),
+                Err(error) if is_conflict(&error) || is_absent(&error) => {}
+                Err(error) => return Err(error.into()),
             }
         }
         Err(LastGoodError::Contended {
@@ -164,8 +166,29 @@ impl LastGood {
         })
     }
 
-    fn failed(&self, verb: &str) -> impl FnOnce(kube::Error) -> ClusterError + use<> {
-        ClusterError::request(format!("{verb} the ConfigMap {}", self.place))
+    async fn get(&self) -> Result<Option<ConfigMap>, ClusterError> {
+        let action = format!("read the ConfigMap {}", self.place);
+        within(action, self.api.get_opt(LAST_GOOD)).await
+    }
+}
+
+/// Whether the API server has answered, and would do so again.
+fn is_refused(error: &ClusterError) -> bool {
+    code(error).is_some_and(|code| code < 500 && code != 429)
+}
+
+/// Whether somebody has deleted the object since it was read.
+fn is_absent(error: &ClusterError) -> bool {
+    code(error) == Some(404)
+}
+
+fn code(error: &ClusterError) -> Option<u16> {
+    match error {
+        ClusterError::Request {
+            source: kube::Error::Api(status),
+            ..
+        } => Some(status.code),
+        _ => None,
     }
 }
 

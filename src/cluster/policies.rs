@@ -14,7 +14,9 @@ use kube::{Api, Client};
 use tokio::sync::watch;
 use tokio::time::Instant;
 
+use super::follow::{Pauses, Trouble, WATCH_SECONDS, with_sources};
 use super::last_good::{LastGood, keep_for_ever};
+use super::{Installation, within};
 use crate::policy_file::{ConfigMapFiles, ConfigMaps, Failure, PolicyText, ReadError};
 use crate::review::{POLICIES_LABEL, POLICIES_VALUE};
 use crate::server::{PolicySources, Readiness, now, reload_policies};
@@ -42,12 +44,9 @@ pub(super) struct Seen {
     pub(super) version: u64,
 }
 
-/// Makes the ConfigMaps of a namespace part of the policy set.
-pub struct PolicyFollower {
-    /// Client of the API server.
-    pub client: Client,
-    /// Runstamp's own namespace.
-    pub namespace: String,
+/// What follows the ConfigMaps.
+#[derive(Debug)]
+pub struct PolicyFollowing {
     /// The set that decides.
     pub store: Arc<PolicyStore>,
     /// What else the set is made of.
@@ -60,54 +59,56 @@ pub struct PolicyFollower {
     pub pace: Pace,
 }
 
-impl PolicyFollower {
-    /// Loads policies whenever their ConfigMaps or files change, for ever.
-    pub async fn follow(self) {
-        let Self {
-            client,
-            namespace,
-            store,
-            sources,
-            readiness,
-            config_maps,
-            pace,
-        } = self;
-        let (sender, mut seen) = watch::channel(None);
-        let api = Api::namespaced(client.clone(), &namespace);
-        tokio::spawn(watch_for_ever(api, sender, config_maps));
-        let last_good = LastGood::new(client, &namespace);
-        let (good, to_keep) = watch::channel(None);
-        tokio::spawn(keep_for_ever(last_good.clone(), Arc::clone(&store), to_keep));
-        let mut files = (!sources.paths.is_empty()).then(|| Changes::of(sources.paths.clone(), pace));
-        // Until a set was good or another one stands in: from then on the last good one is in this process.
-        let mut is_first = true;
-        loop {
-            let current: Option<Seen> = seen.borrow_and_update().clone();
-            if let Some(current) = current {
-                let texts = read(&sources).await;
-                let own = texts.as_ref().ok().cloned();
-                let whole = texts.map(|own| PolicyTexts {
-                    own,
-                    config_maps: Arc::clone(&current.maps),
-                });
-                offer(&store, whole).await;
-                let is_good = store.status().stale.is_none();
-                if is_good {
-                    good.send_replace(Some(current));
-                    is_first = false;
-                } else if let Some(own) = own
-                    && is_first
-                {
-                    stand_in(&store, &last_good, own, &sources).await;
-                    is_first = false;
-                }
-                readiness.set_present(POLICIES);
+/// Says that requests are not welcome before the ConfigMaps are known.
+pub(super) fn expect_policies(readiness: &Readiness) {
+    readiness.set_missing(POLICIES);
+}
+
+/// Loads policies whenever their ConfigMaps or files change, for ever.
+pub(super) async fn follow_policies(client: Client, installation: Arc<Installation>, following: PolicyFollowing) {
+    let PolicyFollowing {
+        store,
+        sources,
+        readiness,
+        config_maps,
+        pace,
+    } = following;
+    let namespace = &installation.namespace;
+    let (sender, mut seen) = watch::channel(None);
+    let api = Api::namespaced(client.clone(), namespace);
+    tokio::spawn(watch_for_ever(api, sender, config_maps));
+    let last_good = LastGood::new(client, namespace);
+    let (good, to_keep) = watch::channel(None);
+    tokio::spawn(keep_for_ever(last_good.clone(), Arc::clone(&store), to_keep));
+    let mut files = (!sources.paths.is_empty()).then(|| Changes::of(sources.paths.clone(), pace));
+    // Until a set was good or another one stands in: from then on the last good one is in this process.
+    let mut is_first = true;
+    loop {
+        let current: Option<Seen> = seen.borrow_and_update().clone();
+        if let Some(current) = current {
+            let texts = read(&sources).await;
+            let own = texts.as_ref().ok().cloned();
+            let whole = texts.map(|own| PolicyTexts {
+                own,
+                config_maps: Arc::clone(&current.maps),
+            });
+            offer(&store, whole).await;
+            let is_good = store.status().stale.is_none();
+            if is_good {
+                good.send_replace(Some(current));
+                is_first = false;
+            } else if let Some(own) = own
+                && is_first
+            {
+                stand_in(&store, &last_good, own, &sources).await;
+                is_first = false;
             }
-            // Everything is read again after either, so a change that comes in between is not lost.
-            tokio::select! {
-                () = changed(&mut seen) => {}
-                () = files_changed(files.as_mut()) => {}
-            }
+            readiness.set_present(POLICIES);
+        }
+        // Everything is read again after either, so a change that comes in between is not lost.
+        tokio::select! {
+            () = changed(&mut seen) => {}
+            () = files_changed(files.as_mut()) => {}
         }
     }
 }
@@ -140,7 +141,7 @@ async fn stand_in(store: &Arc<PolicyStore>, last_good: &LastGood, own: Vec<Polic
     let kept = match last_good.read().await {
         Ok(kept) => kept,
         Err(error) => {
-            tracing::error!(error = %super::with_sources(&error), "the last good policies cannot be used");
+            tracing::error!(error = %with_sources(&error), "the last good policies cannot be used");
             None
         }
     };
@@ -206,9 +207,10 @@ async fn watch_for_ever(
 ) {
     let selector = format!("{POLICIES_LABEL}={POLICIES_VALUE}");
     let config = watcher::Config::default().labels(&selector).page_size(PAGE);
-    let mut events = pin!(watcher::watcher(api.clone(), config).default_backoff());
+    let stream = watcher::watcher(api.clone(), config.timeout(WATCH_SECONDS));
+    let mut events = pin!(stream.backoff(Pauses::default()));
     let mut view = View::default();
-    let mut last_error = None;
+    let mut trouble = Trouble::new("watch the ConfigMaps of policies");
     while let Some(event) = events.next().await {
         match event {
             Ok(event) => {
@@ -216,9 +218,8 @@ async fn watch_for_ever(
                     // Asked before the list, so the list is at least as new.
                     view.version = view.version.max(newest(&api, &selector).await);
                 }
-                if last_error.is_some() && matches!(event, Event::InitDone | Event::Apply(_) | Event::Delete(_)) {
-                    tracing::info!("the ConfigMaps of policies are watched again");
-                    last_error = None;
+                if !matches!(event, Event::Init) {
+                    trouble.is_over();
                 }
                 if let Some(seen) = view.apply(event) {
                     // Whoever judges edits knows it before the set is compiled: the next edit may come at once.
@@ -226,13 +227,7 @@ async fn watch_for_ever(
                     sender.send_replace(Some(seen));
                 }
             }
-            Err(error) => {
-                let error = super::with_sources(&error);
-                if last_error.as_ref() != Some(&error) {
-                    tracing::warn!(error, "the ConfigMaps of policies cannot be watched: trying again");
-                    last_error = Some(error);
-                }
-            }
+            Err(error) => trouble.report(&error),
         }
     }
 }
@@ -240,7 +235,9 @@ async fn watch_for_ever(
 /// The resource version of the ConfigMaps now; 0 where the API server does not say.
 async fn newest(api: &Api<ConfigMap>, selector: &str) -> u64 {
     let one = ListParams::default().labels(selector).limit(1);
-    let listed = api.list_metadata(&one).await.ok();
+    let listed = within("list the ConfigMaps of policies", api.list_metadata(&one))
+        .await
+        .ok();
     let version = listed.and_then(|list| list.metadata.resource_version);
     number(version.as_deref())
 }

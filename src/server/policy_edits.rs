@@ -9,8 +9,8 @@ use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use tokio::sync::{Semaphore, watch};
 
-use super::webhooks::{is_json, refuse, text};
-use super::{App, PolicySources, body};
+use super::webhooks::{is_json, patience, receive, refuse, text};
+use super::{App, PolicySources};
 use crate::policy_file::ConfigMaps;
 use crate::review::{ConfigMapReview, NotAReview, answer_config_map, read_config_map};
 use crate::store::{Edit, Judgement};
@@ -77,32 +77,34 @@ impl PolicyEdits {
 
 pub(super) async fn validate_policies(State(app): State<Arc<App>>, request: Request) -> Response {
     let (head, mut body) = request.into_parts();
+    let patience = patience(head.uri.query());
     let Some(edits) = app.policy_edits.clone() else {
-        return refuse(&app, Rejection::Path, &head.headers, &mut body).await;
+        return refuse(&app, Rejection::Path, &head.headers, &mut body, patience).await;
     };
     let Ok(slot) = Arc::clone(&app.slots).try_acquire_owned() else {
-        return refuse(&app, Rejection::Overloaded, &head.headers, &mut body).await;
+        return refuse(&app, Rejection::Overloaded, &head.headers, &mut body, patience).await;
     };
     let in_flight = app.metrics.enter();
     if !is_json(&head.headers) {
-        return refuse(&app, Rejection::ContentType, &head.headers, &mut body).await;
+        return refuse(&app, Rejection::ContentType, &head.headers, &mut body, patience).await;
     }
-    // Before the body is read, so that no more bodies lie about than are judged.
-    let turn = tokio::time::timeout(TURN, Arc::clone(&edits.turns).acquire_owned()).await;
-    let Ok(Ok(turn)) = turn else {
-        return refuse(&app, Rejection::Overloaded, &head.headers, &mut body).await;
-    };
-    let bytes = match body::read(&mut body, app.limits.body()).await {
-        Ok(bytes) => bytes,
+    let (received, slot) = match receive(&app, &mut body, slot, patience).await {
+        Ok(received) => received,
         Err(reason) => {
-            drop((slot, in_flight, turn));
-            return refuse(&app, reason, &head.headers, &mut body).await;
+            drop(in_flight);
+            return refuse(&app, reason, &head.headers, &mut body, patience).await;
         }
+    };
+    // After the body, or clients that send slowly would take the turns of others; its memory is bounded besides.
+    let turn = tokio::time::timeout(TURN.min(patience / 2), Arc::clone(&edits.turns).acquire_owned()).await;
+    let Ok(Ok(turn)) = turn else {
+        drop((received, slot, in_flight));
+        return refuse(&app, Rejection::Overloaded, &head.headers, &mut body, patience).await;
     };
     let task = tokio::task::spawn_blocking(move || {
         // They go along: a client that hangs up does not end the work.
         let _held = (slot, in_flight, turn);
-        decide(&app, &edits, &bytes)
+        decide(&app, &edits, &received.bytes)
     });
     task.await
         .unwrap_or_else(|_| text(StatusCode::INTERNAL_SERVER_ERROR, "internal error"))

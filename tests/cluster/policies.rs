@@ -328,7 +328,7 @@ fn one_of_two_broken_config_maps_can_be_mended() {
         "{warnings:?}"
     );
     wait_until("the replica knows", || {
-        let report = replica.readyz().unwrap_or_default();
+        let report = replica.readiness().unwrap_or_default();
         let is_met = !report["error"].to_string().contains("configmap/one/");
         if is_met { Ok(()) } else { Err(report.to_string()) }
     });
@@ -489,7 +489,7 @@ fn a_config_map_of_a_mebibyte_is_served_and_what_does_not_compress_is_not_kept()
     let (_, report) = wait_for(&replica, &json!({ "policies": "Current", "policySet": digest(maps) }));
     let mut why = report["notKept"].clone();
     wait_until("what is too large is said", || {
-        why = replica.readyz().unwrap_or_default()["notKept"].clone();
+        why = replica.readiness().unwrap_or_default()["notKept"].clone();
         let said = why.as_str().unwrap_or_default();
         let is_said = said.starts_with("expected at most 1000000 bytes") && said.ends_with("too large to keep");
         if is_said { Ok(()) } else { Err(why.to_string()) }
@@ -587,7 +587,7 @@ fn files_and_config_maps_are_one_set() {
     let edited = format!("{}---\n{}", policy_of("file", "pager"), policy("more"));
     std::fs::write(folder.path().join("p.yaml"), edited).unwrap();
     wait_until("the file is read again", || {
-        let report = replica.readyz().unwrap_or_default();
+        let report = replica.readiness().unwrap_or_default();
         let is_met = report["policySet"] != first["policySet"] && report["policies"] == "Current";
         if is_met { Ok(()) } else { Err(report.to_string()) }
     });

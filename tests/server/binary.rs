@@ -209,7 +209,8 @@ async fn a_replica_that_does_not_reach_the_api_server_is_not_ready() {
     let plain = served.line().strip_prefix("probes http://").unwrap().parse().unwrap();
     let answer = within(connect_plain(plain)).await.get("/readyz").await;
     assert_eq!(answer.status, 503);
-    assert_eq!(answer.json()["missing"], serde_json::json!(["policies"]), "{answer:?}");
+    let missing = answer.json()["missing"].clone();
+    assert!(missing.as_array().unwrap().contains(&"policies".into()), "{answer:?}");
     served.signal("KILL");
 }
 

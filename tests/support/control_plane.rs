@@ -5,6 +5,7 @@ use std::io::Write as _;
 use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use anyhow::{Context as _, anyhow};
@@ -19,6 +20,7 @@ pub(crate) use credentials::User;
 pub(crate) use supervised::Supervised;
 
 pub(crate) mod access;
+mod controls;
 mod credentials;
 pub(crate) mod programs;
 mod supervised;
@@ -34,12 +36,14 @@ const START_ATTEMPTS: usize = 3;
 
 /// A running API server. Dropping it kills both programs and removes their files.
 pub(crate) struct ControlPlane {
-    access: Access,
+    access: Arc<Access>,
     programs: Programs,
     folder: PathBuf,
+    /// A restarted API server is given the same port, keys and users.
+    api_server_arguments: Vec<String>,
     // The API server goes before its etcd, whose supervisor removes the folder.
-    _api_server: Supervised,
-    _etcd: Supervised,
+    api_server: Mutex<Supervised>,
+    etcd: Mutex<Supervised>,
 }
 
 /// What kubectl did.
@@ -89,21 +93,19 @@ impl ControlPlane {
         let folder = folder.keep();
         etcd.wait_for("listening", START, || TcpStream::connect(("127.0.0.1", etcd_port)).ok())?;
         let authority = Authority::generate()?;
-        let mut api_server = start_api_server(programs, &folder, &etcd_address, api_port, &authority)?;
+        let api_server_arguments = prepare_api_server(&folder, &etcd_address, api_port, &authority)?;
+        let api_server = start_api_server(programs, &folder, &api_server_arguments, 0)?;
         let access = Access::new(format!("https://127.0.0.1:{api_port}"), folder.clone(), authority)?;
-        api_server.wait_for("ready", START, || {
-            let answer = access
-                .request(&User::Admin, Method::GET, "/readyz", "text/plain", None)
-                .ok()?;
-            answer.is_success().then_some(())
-        })?;
-        Ok(Self {
-            access,
+        let plane = Self {
+            access: Arc::new(access),
             programs: programs.clone(),
             folder,
-            _api_server: api_server,
-            _etcd: etcd,
-        })
+            api_server_arguments,
+            api_server: Mutex::new(api_server),
+            etcd: Mutex::new(etcd),
+        };
+        plane.wait_until_ready()?;
+        Ok(plane)
     }
 
     /// Lets the people and every controller do everything with Runs, as the story of a cluster needs.
@@ -150,6 +152,11 @@ impl ControlPlane {
         body: Option<&Value>,
     ) -> anyhow::Result<Answer> {
         self.access.request(user, method, path, content_type, body)
+    }
+
+    /// The ways in, for threads that outlive a look at the control plane.
+    pub(crate) fn access(&self) -> Arc<Access> {
+        Arc::clone(&self.access)
     }
 
     /// The kubeconfig of a user, written on demand.
@@ -203,17 +210,12 @@ fn start_etcd(programs: &Programs, folder: &Path, address: &str, peer_port: u16)
     Supervised::start("etcd", &programs.etcd, &arguments, folder, Some(folder))
 }
 
-fn start_api_server(
-    programs: &Programs,
-    folder: &Path,
-    etcd: &str,
-    port: u16,
-    authority: &Authority,
-) -> anyhow::Result<Supervised> {
+/// Writes the keys, certificates and users of an API server; the arguments that name them.
+fn prepare_api_server(folder: &Path, etcd: &str, port: u16, authority: &Authority) -> anyhow::Result<Vec<String>> {
     let serving = authority.serve(folder, "kube-apiserver", &["127.0.0.1", "localhost"])?;
     let tokens = TokenKey::generate(folder)?;
     let users = credentials::write_token_file(folder)?;
-    let arguments = [
+    Ok(vec![
         format!("--etcd-servers={etcd}"),
         "--bind-address=127.0.0.1".to_owned(),
         format!("--secure-port={port}"),
@@ -227,8 +229,21 @@ fn start_api_server(
         format!("--token-auth-file={}", users.display()),
         "--authorization-mode=RBAC".to_owned(),
         "--disable-admission-plugins=ServiceAccount".to_owned(),
-    ];
-    Supervised::start("kube-apiserver", &programs.kube_apiserver, &arguments, folder, None)
+    ])
+}
+
+/// Starts the API server; the log of each start is a file of its own.
+fn start_api_server(
+    programs: &Programs,
+    folder: &Path,
+    arguments: &[String],
+    earlier_starts: usize,
+) -> anyhow::Result<Supervised> {
+    let name = match earlier_starts {
+        0 => "kube-apiserver".to_owned(),
+        starts => format!("kube-apiserver-{}", starts + 1),
+    };
+    Supervised::start(&name, &programs.kube_apiserver, arguments, folder, None)
 }
 
 /// Ports that were free a moment ago, all held at once so that they differ.

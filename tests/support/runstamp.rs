@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use super::control_plane::access::{plain_get, plain_json};
+use super::control_plane::access::{plain_get, plain_get_text};
 use super::control_plane::{ControlPlane, Supervised};
 
 /// A debug build beside compilers needs longer than the tens of milliseconds of a release build.
@@ -18,12 +18,12 @@ pub(crate) struct Options<'a> {
     pub(crate) name: &'a str,
     /// The address of the admission endpoints; port 0 is any free one.
     pub(crate) listen: &'a str,
-    /// The names that the certificate is for.
+    /// The names that the certificate is for; without any the server is given none and sees to it itself.
     pub(crate) server_names: &'a [&'a str],
     /// What `serve` gets besides.
     pub(crate) arguments: &'a [&'a str],
-    /// Variables of its environment.
-    pub(crate) environment: &'a [(&'a str, &'a str)],
+    /// What its environment holds besides ours.
+    pub(crate) environment: &'a [(&'a str, &'a Path)],
 }
 
 impl Default for Options<'_> {
@@ -48,18 +48,24 @@ pub(crate) struct RunstampServer {
 impl RunstampServer {
     /// Starts `program serve` and waits until it says it is ready.
     pub(crate) fn start(plane: &ControlPlane, program: &Path, options: &Options<'_>) -> anyhow::Result<Self> {
-        let serving = plane.serving_files(options.name, options.server_names)?;
-        // env(1) becomes the program, so signals reach that.
-        let variables = options
-            .environment
-            .iter()
-            .map(|(name, value)| format!("{name}={value}"));
-        let mut all: Vec<String> = variables.chain([program.display().to_string()]).collect();
-        all.extend(["serve", "--listen", options.listen, "--listen-plain", "127.0.0.1:0"].map(str::to_owned));
-        all.extend(["--tls-cert".to_owned(), serving.certificate.display().to_string()]);
-        all.extend(["--tls-key".to_owned(), serving.key.display().to_string()]);
+        let mut server = Self::launch(plane, program, options)?;
+        server.wait_until_ready()?;
+        Ok(server)
+    }
+
+    /// Starts `program serve` and waits until it says where it listens, which is before it is ready.
+    pub(crate) fn launch(plane: &ControlPlane, program: &Path, options: &Options<'_>) -> anyhow::Result<Self> {
+        let mut all: Vec<String> = ["serve", "--listen", options.listen, "--listen-plain", "127.0.0.1:0"]
+            .map(str::to_owned)
+            .to_vec();
+        if !options.server_names.is_empty() {
+            let serving = plane.serving_files(options.name, options.server_names)?;
+            all.extend(["--tls-cert".to_owned(), serving.certificate.display().to_string()]);
+            all.extend(["--tls-key".to_owned(), serving.key.display().to_string()]);
+        }
         all.extend(options.arguments.iter().map(ToString::to_string));
-        let mut process = Supervised::start(options.name, Path::new("/usr/bin/env"), &all, plane.folder(), None)?;
+        let mut process =
+            Supervised::start_with(options.name, program, &all, options.environment, plane.folder(), None)?;
         let out = process.stdout_file();
         let (admission, probes) = process.wait_for("serving", START, || {
             let text = std::fs::read_to_string(&out).ok()?;
@@ -69,13 +75,18 @@ impl RunstampServer {
             };
             Some((line("serving ")?.to_owned(), line("probes ")?.to_owned()))
         })?;
-        let ready = format!("{probes}/readyz");
-        process.wait_for("ready", START, || (plain_get(&ready)? == 200).then_some(()))?;
         Ok(Self {
             process,
             admission,
             probes,
         })
+    }
+
+    /// Waits until it says it is ready.
+    pub(crate) fn wait_until_ready(&mut self) -> anyhow::Result<()> {
+        let ready = format!("{}/readyz", self.probes);
+        self.process
+            .wait_for("ready", START, || (plain_get(&ready)? == 200).then_some(()))
     }
 
     /// `https://127.0.0.1:PORT` of the admission endpoints.
@@ -88,14 +99,40 @@ impl RunstampServer {
         &self.probes
     }
 
-    /// What `/readyz` says, whatever the status; `None` if nobody answers.
-    pub(crate) fn readyz(&self) -> Option<Value> {
-        plain_json(&format!("{}/readyz", self.probes))
+    /// What `/readyz` says, or nothing where nobody answers.
+    pub(crate) fn readiness(&self) -> Option<Value> {
+        let (_, body) = plain_get_text(&format!("{}/readyz", self.probes))?;
+        serde_json::from_str(&body).ok()
+    }
+
+    /// What `/metrics` says, or nothing where nobody answers.
+    pub(crate) fn metrics(&self) -> Option<String> {
+        plain_get_text(&format!("{}/metrics", self.probes)).map(|(_, body)| body)
+    }
+
+    /// Everything that it has logged so far.
+    pub(crate) fn log(&self) -> String {
+        self.process.log()
     }
 
     /// Ends it as Kubernetes does, with SIGTERM; true if it ended well.
     pub(crate) fn terminate(mut self, deadline: Duration) -> anyhow::Result<bool> {
         self.process.terminate(deadline)
+    }
+
+    /// Sends SIGTERM and does not wait.
+    pub(crate) fn ask_to_end(&mut self) -> anyhow::Result<()> {
+        self.process.signal("TERM")
+    }
+
+    /// Waits for the end of one that was asked to; true if it ended well.
+    pub(crate) fn wait_for_end(mut self, deadline: Duration) -> anyhow::Result<bool> {
+        Ok(self.process.wait_for_end(deadline)?.success())
+    }
+
+    /// Ends it as a machine that fails does, with SIGKILL.
+    pub(crate) fn kill(mut self, deadline: Duration) -> anyhow::Result<()> {
+        self.process.kill(deadline)
     }
 }
 

@@ -8,7 +8,7 @@ use anyhow::anyhow;
 use tokio::sync::watch;
 
 use super::output;
-use crate::cluster::{self, POLICIES, PolicyFollower};
+use crate::cluster::{Member, PolicyFollowing};
 use crate::server::{PolicyEdits, PolicySources, Readiness, follow_policies, now};
 use crate::store::{LoadError, PolicyStore};
 use crate::telemetry::Metrics;
@@ -46,34 +46,31 @@ pub(super) fn open(sources: &PolicySources, in_cluster: bool, metrics: &Arc<Metr
     })
 }
 
-/// Prepares to follow the files, and in a cluster the ConfigMaps of the namespace; not ready until these are known.
-pub(super) async fn follow(
-    namespace: Option<&str>,
+/// Prepares to follow the files, and those of the installation's ConfigMaps.
+pub(super) fn follow(
+    member: Option<&Member>,
     sources: &PolicySources,
     store: &Arc<PolicyStore>,
     readiness: &Arc<Readiness>,
-) -> anyhow::Result<Live> {
+) -> Live {
     let (store, pace) = (Arc::clone(store), Pace::default());
-    let Some(namespace) = namespace else {
-        return Ok(Live {
+    let Some(member) = member else {
+        return Live {
             edits: None,
             following: Box::pin(follow_policies(store, sources.clone(), pace)),
-        });
+        };
     };
-    readiness.set_missing(POLICIES);
     let (config_maps, current) = watch::channel(None);
-    let follower = PolicyFollower {
-        client: cluster::connect().await?,
-        namespace: namespace.to_owned(),
+    let following = member.follow_policies(PolicyFollowing {
         store,
         sources: sources.clone(),
         readiness: Arc::clone(readiness),
         config_maps,
         pace,
-    };
-    let edits = PolicyEdits::new(namespace.to_owned(), sources.clone(), current);
-    Ok(Live {
+    });
+    let edits = PolicyEdits::new(member.namespace().to_owned(), sources.clone(), current);
+    Live {
         edits: Some(Arc::new(edits)),
-        following: Box::pin(follower.follow()),
-    })
+        following: Box::pin(following),
+    }
 }

@@ -64,13 +64,12 @@ impl Installation {
 
     fn start(&self, name: &str, arguments: &[&str], kubeconfig: &Path) -> RunstampServer {
         let plane = self.cluster.plane();
-        let kubeconfig = kubeconfig.display().to_string();
         let mut all = vec!["--namespace", &self.namespace, "--shutdown-delay", "0s"];
         all.extend(arguments);
         let options = Options {
             name: &format!("{}-{name}", self.namespace),
             arguments: &all,
-            environment: &[("KUBECONFIG", &kubeconfig)],
+            environment: &[("KUBECONFIG", kubeconfig)],
             ..Options::default()
         };
         RunstampServer::start(plane, &binary(Path::new(env!("CARGO_BIN_EXE_runstamp"))), &options).unwrap()
@@ -218,7 +217,7 @@ pub(crate) fn digest(maps: &[(&str, &[(&str, &str)])]) -> String {
 pub(crate) fn wait_for(replica: &RunstampServer, expected: &Value) -> (Duration, Value) {
     let begun = Instant::now();
     loop {
-        let report = replica.readyz().unwrap_or_default();
+        let report = replica.readiness().unwrap_or_default();
         let mut fields = expected.as_object().unwrap().iter();
         if fields.all(|(field, value)| report[field] == *value) {
             return (begun.elapsed(), report);

@@ -21,6 +21,9 @@ use super::credentials::{self, Authority, User};
 /// How long a server on loopback may take to answer a probe.
 const ANSWER: Duration = Duration::from_secs(5);
 
+/// How long the token of a service account is good: a Pod's, too, is for an hour.
+const TOKEN_SECONDS: u32 = 3600;
+
 /// What the API server answered.
 #[derive(Debug)]
 pub(crate) struct Answer {
@@ -88,6 +91,21 @@ impl Access {
         Ok(path)
     }
 
+    /// The kubeconfig of a service account as a Pod of it would have: with a token that this API server issues now.
+    pub(crate) fn token_kubeconfig(&self, namespace: &str, name: &str) -> anyhow::Result<PathBuf> {
+        let path = format!("/api/v1/namespaces/{namespace}/serviceaccounts/{name}/token");
+        let request = serde_json::json!({
+            "apiVersion": "authentication.k8s.io/v1",
+            "kind": "TokenRequest",
+            "spec": { "expirationSeconds": TOKEN_SECONDS },
+        });
+        let answer = self.request(&User::Admin, Method::POST, &path, "application/json", Some(&request))?;
+        let token = answer.body.pointer("/status/token").and_then(Value::as_str);
+        let token = token.with_context(|| format!("failed to get a token of {namespace}/{name}: {answer:?}"))?;
+        let file = format!("token-of-{namespace}-{name}");
+        credentials::write_token_kubeconfig(&self.folder, &file, token, &self.server, &self.authority)
+    }
+
     /// A client that acts as the user.
     fn client(&self, user: &User) -> anyhow::Result<kube::Client> {
         let mut clients = self.clients.lock().unwrap_or_else(PoisonError::into_inner);
@@ -149,17 +167,11 @@ impl Access {
 
 /// The status code that a plain HTTP server on loopback answers to `GET url` with, if it answers.
 pub(crate) fn plain_get(url: &str) -> Option<u16> {
-    plain_answer(url)?.split(' ').nth(1)?.parse().ok()
+    plain_get_text(url).map(|(code, _)| code)
 }
 
-/// The JSON that a plain HTTP server on loopback answers to `GET url` with, if it answers.
-pub(crate) fn plain_json(url: &str) -> Option<Value> {
-    let answer = plain_answer(url)?;
-    let (_, body) = answer.split_once("\r\n\r\n")?;
-    serde_json::from_str(body).ok()
-}
-
-fn plain_answer(url: &str) -> Option<String> {
+/// The status code and the body that a plain HTTP server on loopback answers to `GET url` with, if it answers.
+pub(crate) fn plain_get_text(url: &str) -> Option<(u16, String)> {
     let (address, path) = url.strip_prefix("http://")?.split_once('/')?;
     let mut stream = TcpStream::connect(address).ok()?;
     stream.set_read_timeout(Some(ANSWER)).ok()?;
@@ -170,7 +182,9 @@ fn plain_answer(url: &str) -> Option<String> {
     .ok()?;
     let mut answer = Vec::new();
     stream.read_to_end(&mut answer).ok()?;
-    Some(String::from_utf8_lossy(&answer).into_owned())
+    let answer = String::from_utf8_lossy(&answer);
+    let (head, body) = answer.split_once("\r\n\r\n")?;
+    Some((head.split(' ').nth(1)?.parse().ok()?, body.to_owned()))
 }
 
 /// The text of `299 - "text"`.

@@ -155,6 +155,34 @@ pub(crate) fn write_kubeconfig(
     server: &str,
     authority: &Authority,
 ) -> anyhow::Result<PathBuf> {
+    let file = user.name().replace(':', "-");
+    write_kubeconfig_with(folder, &file, &user.kubeconfig(), server, authority)
+}
+
+/// Writes a token and a kubeconfig that names its file, as a Pod has them, and returns the path of the kubeconfig.
+pub(crate) fn write_token_kubeconfig(
+    folder: &Path,
+    name: &str,
+    token: &str,
+    server: &str,
+    authority: &Authority,
+) -> anyhow::Result<PathBuf> {
+    let file = folder.join(format!("{name}.token"));
+    // A token is replaced while others read it.
+    let unfinished = folder.join(format!("{name}.token.new"));
+    write(&unfinished, token)?;
+    fs::rename(&unfinished, &file).with_context(|| format!("failed to put {} in place", file.display()))?;
+    let user = serde_json::json!({ "tokenFile": file });
+    write_kubeconfig_with(folder, name, &user, server, authority)
+}
+
+fn write_kubeconfig_with(
+    folder: &Path,
+    name: &str,
+    user: &serde_json::Value,
+    server: &str,
+    authority: &Authority,
+) -> anyhow::Result<PathBuf> {
     let config = serde_json::json!({
         "apiVersion": "v1",
         "kind": "Config",
@@ -162,11 +190,11 @@ pub(crate) fn write_kubeconfig(
             "name": "local",
             "cluster": { "server": server, "certificate-authority-data": authority.bundle() },
         }],
-        "users": [{ "name": "user", "user": user.kubeconfig() }],
+        "users": [{ "name": "user", "user": user }],
         "contexts": [{ "name": "local", "context": { "cluster": "local", "user": "user" } }],
         "current-context": "local",
     });
-    let path = folder.join(format!("{}.kubeconfig", user.name().replace(':', "-")));
+    let path = folder.join(format!("{name}.kubeconfig"));
     write(&path, &format!("{config:#}\n"))?;
     Ok(path)
 }

@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::Write as _;
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStdin, Command, Stdio};
+use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, anyhow};
@@ -52,6 +52,18 @@ impl Supervised {
         logs: &Path,
         remove_at_end: Option<&Path>,
     ) -> anyhow::Result<Self> {
+        Self::start_with(name, program, arguments, &[], logs, remove_at_end)
+    }
+
+    /// The same, with these variables in its environment besides ours.
+    pub(crate) fn start_with(
+        name: &str,
+        program: &Path,
+        arguments: &[String],
+        environment: &[(&str, &Path)],
+        logs: &Path,
+        remove_at_end: Option<&Path>,
+    ) -> anyhow::Result<Self> {
         let stdout = logs.join(format!("{name}.out"));
         let stderr = logs.join(format!("{name}.log"));
         let create = |path: &Path| File::create(path).with_context(|| format!("failed to create {}", path.display()));
@@ -66,6 +78,7 @@ impl Supervised {
             .stdout(create(&stdout)?)
             .stderr(create(&stderr)?)
             .envs(NO_PROXY)
+            .envs(environment.iter().copied())
             // A Ctrl-C in the terminal is for us: we end the programs in our own order.
             .process_group(0)
             .spawn()
@@ -81,7 +94,7 @@ impl Supervised {
     }
 
     /// Sends a signal, by its name without SIG.
-    fn signal(&mut self, signal: &str) -> anyhow::Result<()> {
+    pub(crate) fn signal(&mut self, signal: &str) -> anyhow::Result<()> {
         let signals = self
             .signals
             .as_mut()
@@ -127,6 +140,17 @@ impl Supervised {
     /// Sends SIGTERM and waits for the end; true if the program ended well.
     pub(crate) fn terminate(&mut self, deadline: Duration) -> anyhow::Result<bool> {
         self.signal("TERM")?;
+        Ok(self.wait_for_end(deadline)?.success())
+    }
+
+    /// Sends SIGKILL and waits for the end.
+    pub(crate) fn kill(&mut self, deadline: Duration) -> anyhow::Result<()> {
+        self.signal("KILL")?;
+        self.wait_for_end(deadline).map(drop)
+    }
+
+    /// Waits for the end of a program that was asked to end.
+    pub(crate) fn wait_for_end(&mut self, deadline: Duration) -> anyhow::Result<ExitStatus> {
         let start = Instant::now();
         loop {
             if let Some(status) = self
@@ -134,11 +158,11 @@ impl Supervised {
                 .try_wait()
                 .context("failed to ask for the supervisor's state")?
             {
-                return Ok(status.success());
+                return Ok(status);
             }
             if deadline < start.elapsed() {
                 return Err(anyhow!(
-                    "{} did not end within {} s of SIGTERM\n{}",
+                    "{} did not end within {} s of being asked to\n{}",
                     self.name,
                     deadline.as_secs(),
                     self.log_tail()
@@ -153,11 +177,16 @@ impl Supervised {
         self.stdout.clone()
     }
 
-    /// The end of the log, for an error text.
-    fn log_tail(&self) -> String {
-        const LINES: usize = 30;
+    /// Everything that the program has logged so far.
+    pub(crate) fn log(&self) -> String {
         let bytes = std::fs::read(&self.stderr).unwrap_or_default();
-        let log = String::from_utf8_lossy(&bytes);
+        String::from_utf8_lossy(&bytes).into_owned()
+    }
+
+    /// The end of the log, for an error text.
+    pub(crate) fn log_tail(&self) -> String {
+        const LINES: usize = 30;
+        let log = self.log();
         let lines: Vec<&str> = log.lines().collect();
         let tail = lines.len().saturating_sub(LINES);
         format!(

@@ -1,0 +1,60 @@
+//! What befalls a control plane: an API server that is restarted or killed, an etcd that stops for a while.
+
+use std::sync::PoisonError;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use axum::http::Method;
+
+use super::{ControlPlane, START, Supervised, User, start_api_server};
+
+/// An API server answers what is under way before it ends, which it allows a minute for.
+const END: Duration = Duration::from_secs(90);
+
+/// Restarts of all control planes of this process, so that no log is written over.
+static RESTARTS: AtomicUsize = AtomicUsize::new(0);
+
+impl ControlPlane {
+    /// Ends the API server as a rollout does, with SIGTERM, and starts it again where it was.
+    pub(crate) fn restart_api_server(&self) -> anyhow::Result<()> {
+        self.replace_api_server(|old| old.terminate(END).map(drop))
+    }
+
+    /// Kills the API server and starts it again where it was.
+    pub(crate) fn crash_api_server(&self) -> anyhow::Result<()> {
+        self.replace_api_server(|old| old.kill(END))
+    }
+
+    fn replace_api_server(&self, end: impl FnOnce(&mut Supervised) -> anyhow::Result<()>) -> anyhow::Result<()> {
+        {
+            let mut api_server = self.api_server.lock().unwrap_or_else(PoisonError::into_inner);
+            end(&mut api_server)?;
+            let earlier = 1 + RESTARTS.fetch_add(1, Ordering::Relaxed);
+            *api_server = start_api_server(&self.programs, &self.folder, &self.api_server_arguments, earlier)?;
+        }
+        self.wait_until_ready()
+    }
+
+    /// Waits until the API server says that it is ready.
+    pub(crate) fn wait_until_ready(&self) -> anyhow::Result<()> {
+        let mut api_server = self.api_server.lock().unwrap_or_else(PoisonError::into_inner);
+        api_server.wait_for("ready", START, || {
+            let answer = self.request(&User::Admin, Method::GET, "/readyz", "text/plain", None);
+            answer.ok()?.is_success().then_some(())
+        })
+    }
+
+    /// Stops etcd where it is: whoever asks it waits.
+    pub(crate) fn stop_etcd(&self) -> anyhow::Result<()> {
+        self.signal_etcd("STOP")
+    }
+
+    /// Lets a stopped etcd go on.
+    pub(crate) fn continue_etcd(&self) -> anyhow::Result<()> {
+        self.signal_etcd("CONT")
+    }
+
+    fn signal_etcd(&self, signal: &str) -> anyhow::Result<()> {
+        self.etcd.lock().unwrap_or_else(PoisonError::into_inner).signal(signal)
+    }
+}
