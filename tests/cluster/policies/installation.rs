@@ -36,6 +36,15 @@ impl Installation {
         let namespace = format!("policies-{story}");
         let object = json!({ "apiVersion": "v1", "kind": "Namespace", "metadata": { "name": namespace } });
         cluster.create_object("/api/v1/namespaces", &object);
+        // Without one nobody would call the replicas, which keeps them from being ready. No Run meets it.
+        let configuration = json!({
+            "apiVersion": "admissionregistration.k8s.io/v1",
+            "kind": "MutatingWebhookConfiguration",
+            "metadata": { "name": namespace },
+            "webhooks": [],
+        });
+        let path = "/apis/admissionregistration.k8s.io/v1/mutatingwebhookconfigurations";
+        cluster.create_object(path, &configuration);
         Self { cluster, namespace }
     }
 
@@ -64,7 +73,8 @@ impl Installation {
 
     fn start(&self, name: &str, arguments: &[&str], kubeconfig: &Path) -> RunstampServer {
         let plane = self.cluster.plane();
-        let mut all = vec!["--namespace", &self.namespace, "--shutdown-delay", "0s"];
+        let mut all = vec!["--namespace", &self.namespace, "--replica", name];
+        all.extend(["--webhook-configuration", &self.namespace, "--shutdown-delay", "0s"]);
         all.extend(arguments);
         let options = Options {
             name: &format!("{}-{name}", self.namespace),
@@ -81,7 +91,7 @@ impl Installation {
         let configuration = json!({
             "apiVersion": "admissionregistration.k8s.io/v1",
             "kind": "ValidatingWebhookConfiguration",
-            "metadata": { "name": self.namespace },
+            "metadata": { "name": format!("{}-edits", self.namespace) },
             "webhooks": [{
                 "name": "policies.runstamp.dev",
                 "clientConfig": {
@@ -101,7 +111,7 @@ impl Installation {
             }],
         });
         let path = "/apis/admissionregistration.k8s.io/v1/validatingwebhookconfigurations";
-        let named = format!("{path}/{}", self.namespace);
+        let named = format!("{path}/{}-edits", self.namespace);
         self.cluster.admin(Method::DELETE, &named, None);
         self.cluster.create_object(path, &configuration);
         let probe = self.config_map(
