@@ -435,7 +435,7 @@ mod tests {
         let error = parse(&[]).identity().expect_err("no certificate");
         assert_eq!(
             error.to_string(),
-            "serve needs --tls-cert FILE and --tls-key FILE, which runstamp certs generate makes, or --dev to try it out"
+            "serve needs --namespace NAME in a cluster, or --tls-cert FILE and --tls-key FILE, which runstamp certs generate makes, or --dev to try it out"
         );
     }
 
