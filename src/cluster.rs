@@ -6,8 +6,10 @@ mod bundle;
 mod certificates;
 mod events;
 mod follow;
+mod last_good;
 mod member;
 mod namespaces;
+mod policies;
 mod replicas;
 
 use std::collections::BTreeMap;
@@ -17,7 +19,9 @@ use kube::config::Kubeconfig;
 
 pub use certificates::{CertificateKeeping, KeepError, SECRET};
 pub use events::{EventPace, EventWriter};
-pub use member::Member;
+pub use last_good::{LAST_GOOD, LastGood, LastGoodError};
+pub use member::{Member, PolicyFollowing};
+pub use policies::POLICIES;
 pub use replicas::ReplicaReport;
 
 /// Who we are among those who write an object.

@@ -3,6 +3,7 @@
 //! Nothing here compiles a policy: a pattern is still text, a key may be misspelt.
 
 mod builder;
+mod config_maps;
 mod document;
 mod fields;
 mod inline;
@@ -21,8 +22,10 @@ mod tree;
 mod trigger_source;
 mod values;
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 
+pub use self::config_maps::{ConfigMapFiles, ConfigMaps, MOST_CONFIG_MAP_BYTES, config_map_file};
 pub use self::paths::{Failure, ReadError};
 pub use self::source_files::{Position, SourceFile, SourceFiles};
 
@@ -56,19 +59,20 @@ pub struct Loaded {
 }
 
 impl Loaded {
-    /// Whether any document is not built in; Suites count.
-    pub fn holds_documents_of_users(&self) -> bool {
+    /// The files that hold any document; Suites count.
+    pub fn files_with_documents(&self) -> BTreeSet<u32> {
         let Definitions {
             integrations,
             trigger_sources,
             run_policies,
             settings,
         } = &self.definitions;
-        let headers = (integrations.iter().map(|document| &document.header))
-            .chain(trigger_sources.iter().map(|document| &document.header))
-            .chain(run_policies.iter().map(|document| &document.header))
-            .chain(settings.iter().map(|document| &document.header));
-        !self.suites.is_empty() || headers.into_iter().any(|header| !header.builtin)
+        let names = (integrations.iter().map(|document| &document.header.name))
+            .chain(trigger_sources.iter().map(|document| &document.header.name))
+            .chain(run_policies.iter().map(|document| &document.header.name))
+            .chain(settings.iter().map(|document| &document.header.name))
+            .chain(self.suites.iter().map(|suite| &suite.name));
+        names.map(|name| name.span.file).collect()
     }
 }
 

@@ -2,11 +2,13 @@
 //!
 //! Source: `k8s.io/api/admission/v1`; what the API server demands of a reply: `k8s.io/apiserver/pkg/admission/plugin/webhook/request/admissionreview.go`.
 
+mod config_map;
 mod reply;
 mod wire;
 
 use std::borrow::Cow;
 
+pub use config_map::{ConfigMapReview, POLICIES_LABEL, POLICIES_VALUE, answer_config_map, read_config_map};
 pub use reply::{cause_text, warnings};
 
 use crate::domain::decision::{Decision, Verdict};

@@ -2,6 +2,7 @@
 
 mod body;
 mod connections;
+mod policy_edits;
 mod probes;
 mod readiness;
 mod reload;
@@ -17,9 +18,11 @@ use tokio::net::{TcpListener, TcpSocket};
 use tokio::sync::{Semaphore, watch};
 use tokio_rustls::TlsAcceptor;
 
+pub use policy_edits::PolicyEdits;
 pub use readiness::{Readiness, time};
 pub use reload::{
     CertificateFiles, PolicySources, follow_certificate, follow_client_authorities, follow_policies, now,
+    reload_policies,
 };
 
 use crate::domain::policy_set::PolicySet;
@@ -111,6 +114,8 @@ pub struct Config {
     pub answer: Answer,
     /// The policies.
     pub policies: Arc<PolicyStore>,
+    /// Who judges edits of ConfigMaps; `None` outside of an installation.
+    pub policy_edits: Option<Arc<PolicyEdits>>,
     /// The certificate.
     pub identity: Arc<ServingIdentity>,
     /// Which clients may connect; `None` means all.
@@ -156,6 +161,7 @@ struct App {
     slow_slots: Arc<Semaphore>,
     memory: body::Memory,
     policies: Arc<PolicyStore>,
+    policy_edits: Option<Arc<PolicyEdits>>,
     identity: Arc<ServingIdentity>,
     refusals: Option<RefusalQueue>,
     metrics: Arc<Metrics>,
@@ -196,6 +202,7 @@ impl Server {
                 stance: config.stance,
                 answer: config.answer,
                 policies: config.policies,
+                policy_edits: config.policy_edits,
                 identity: config.identity,
                 refusals: config.refusals,
                 metrics: config.metrics,

@@ -1,16 +1,22 @@
 //! The policy set that decides, and the last good one for as long as the files hold a mistake.
 
+mod compiled;
+mod edit;
+mod last_good;
+
 use std::sync::{Arc, Mutex, PoisonError};
 
 use arc_swap::{ArcSwap, Guard};
 use sha2::{Digest as _, Sha256};
 
 use crate::diagnostics::{self, Style};
-use crate::domain::compile::compile;
 use crate::domain::policy_set::PolicySet;
-use crate::domain::source::{Problem, Severity};
-use crate::policy_file::{self, PolicyText, ReadError, SourceFiles};
+use crate::policy_file::ReadError;
 use crate::telemetry::{Metrics, PolicyMeters};
+
+pub use self::compiled::{Compiled, PolicyTexts, compile_texts};
+pub use self::edit::{Edit, EditMistake, Judgement};
+pub use self::last_good::{Keeping, LARGEST_KEPT, NotKept, NotRead, Stored, keep, read_kept, write_kept};
 
 /// How many mistakes are told in one place; the rest is counted. `runstamp check` shows them all.
 const MOST_MISTAKES: usize = 20;
@@ -38,6 +44,8 @@ pub enum LoadError {
         mistakes: Vec<String>,
         /// The same for people, with the lines they stand in.
         rendered: String,
+        /// Whether all of them are names that nobody declares yet.
+        only_unresolved: bool,
     },
 }
 
@@ -56,6 +64,28 @@ fn summary(mistakes: &[String]) -> String {
     text
 }
 
+/// Where the policies that decide were found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PoliciesFrom {
+    /// In the files, directories and ConfigMaps, now or before somebody made a mistake.
+    Sources,
+    /// In the ConfigMap of the last good set: what the ConfigMaps hold was bad from the start.
+    LastGood,
+    /// In the binary and the files alone: the ConfigMaps were bad from the start, and no last good set could be used.
+    WithoutConfigMaps,
+}
+
+impl PoliciesFrom {
+    /// The word of `/readyz`.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Sources => "Sources",
+            Self::LastGood => "LastGood",
+            Self::WithoutConfigMaps => "WithoutConfigMaps",
+        }
+    }
+}
+
 /// What `/readyz` and `runstamp status` tell about the policies.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PolicyStatus {
@@ -65,6 +95,10 @@ pub struct PolicyStatus {
     pub loaded_at: i64,
     /// Why the files as they are now do not decide; `None` while they do.
     pub stale: Option<String>,
+    /// Where the set that decides was found.
+    pub from: PoliciesFrom,
+    /// Why that set would not outlive this process: it is not kept in the cluster.
+    pub not_kept: Option<String>,
 }
 
 /// What became of policy files that were offered.
@@ -102,7 +136,8 @@ impl PolicyStore {
     ///
     /// # Errors
     /// When they hold a mistake.
-    pub fn open(texts: Vec<PolicyText>, metrics: Arc<Metrics>, now: i64) -> Result<Self, LoadError> {
+    pub fn open(texts: impl Into<PolicyTexts>, metrics: Arc<Metrics>, now: i64) -> Result<Self, LoadError> {
+        let texts = texts.into();
         let fingerprint = fingerprint(&texts);
         let set = load(texts).inspect_err(|_| metrics.count_policy_load_failure())?;
         let digest = set.digest().as_str().to_owned();
@@ -116,6 +151,8 @@ impl PolicyStore {
                     digest,
                     loaded_at: now,
                     stale: None,
+                    from: PoliciesFrom::Sources,
+                    not_kept: None,
                 },
                 fingerprint: Some(fingerprint),
             }),
@@ -136,11 +173,11 @@ impl PolicyStore {
     /// Takes policy files as they are now, or the reason why they cannot be read; `now` in seconds since 1970.
     ///
     /// A mistake leaves the last good set in charge.
-    pub fn offer(&self, texts: Result<Vec<PolicyText>, ReadError>, now: i64) -> Offered {
+    pub fn offer<T: Into<PolicyTexts>>(&self, texts: Result<T, ReadError>, now: i64) -> Offered {
         // Held throughout, so that of two offers the later one wins. Requests never wait for it.
         let mut state = self.lock();
         let texts = match texts {
-            Ok(texts) => texts,
+            Ok(texts) => texts.into(),
             Err(error) => {
                 state.fingerprint = None;
                 return self.refuse(&mut state, error.into());
@@ -157,15 +194,37 @@ impl PolicyStore {
         };
         self.metrics.set_policy_load_success(now);
         state.status.stale = None;
+        state.status.from = PoliciesFrom::Sources;
         if set.digest().as_str() == state.status.digest {
             return Offered::Same;
         }
+        self.replace(&mut state, set, now);
+        Offered::Live
+    }
+
+    /// Lets another set decide for as long as what was offered is bad; `now` in seconds since 1970.
+    ///
+    /// # Errors
+    /// When that one holds a mistake, too.
+    pub fn stand_in(&self, texts: impl Into<PolicyTexts>, from: PoliciesFrom, now: i64) -> Result<(), LoadError> {
+        let set = load(texts)?;
+        let mut state = self.lock();
+        state.status.from = from;
+        self.replace(&mut state, set, now);
+        Ok(())
+    }
+
+    /// Says why the set that decides would not outlive this process; `None` where it would.
+    pub fn set_not_kept(&self, why: Option<String>) {
+        self.lock().status.not_kept = why;
+    }
+
+    fn replace(&self, state: &mut State, set: PolicySet, now: i64) {
         state.status.digest = set.digest().as_str().to_owned();
         state.status.loaded_at = now;
         self.metrics.set_policy_set(&state.status.digest);
         let meters = PolicyMeters::new(&self.metrics, &set);
         self.live.store(Arc::new(LivePolicies { set, meters }));
-        Offered::Live
     }
 
     fn refuse(&self, state: &mut State, error: LoadError) -> Offered {
@@ -189,36 +248,21 @@ impl PolicyStore {
 ///
 /// # Errors
 /// When they hold a mistake; warnings are logged.
-pub fn load(texts: Vec<PolicyText>) -> Result<PolicySet, LoadError> {
-    let expects_policies = texts.iter().any(|text| !text.builtin);
-    let (files, loaded) = policy_file::read_texts(texts);
-    // Files that were cut to nothing are no policies, and no reason to give up those that were in force.
-    if expects_policies && loaded.problems.is_empty() && !loaded.holds_documents_of_users() {
-        let line = "the policy files hold no policies".to_owned();
-        return Err(LoadError::Refused {
-            rendered: format!("error: {line}"),
-            mistakes: vec![line],
-        });
-    }
-    let compiled = compile(loaded.definitions);
-    let mut problems = loaded.problems;
-    problems.extend(compiled.problems);
-    problems.sort_by_key(|problem| problem.span);
-    let (errors, warnings): (Vec<_>, Vec<_>) = problems
-        .into_iter()
-        .partition(|problem| problem.severity == Severity::Error);
+pub fn load(texts: impl Into<PolicyTexts>) -> Result<PolicySet, LoadError> {
+    let compiled = compile_texts(texts.into());
     match compiled.set {
-        Some(set) if errors.is_empty() => {
-            for warning in warnings.iter().take(MOST_MISTAKES) {
-                tracing::warn!("{}", diagnostics::one_line(warning, &files));
+        Some(set) => {
+            for warning in compiled.warnings.iter().take(MOST_MISTAKES) {
+                tracing::warn!("{}", diagnostics::one_line(warning, &compiled.files));
             }
             Ok(set)
         }
-        _ => Err(refused(&errors, &files)),
+        None => Err(refused(&compiled)),
     }
 }
 
-fn refused(errors: &[Problem], files: &SourceFiles) -> LoadError {
+fn refused(compiled: &Compiled) -> LoadError {
+    let Compiled { files, errors, .. } = compiled;
     LoadError::Refused {
         mistakes: errors.iter().map(|error| diagnostics::one_line(error, files)).collect(),
         rendered: errors
@@ -226,25 +270,28 @@ fn refused(errors: &[Problem], files: &SourceFiles) -> LoadError {
             .map(|error| diagnostics::render(error, files, Style::Plain))
             .collect::<Vec<_>>()
             .join("\n"),
+        only_unresolved: errors.iter().all(|error| error.is_unresolved),
     }
 }
 
 /// Tells texts apart without keeping them.
-fn fingerprint(texts: &[PolicyText]) -> [u8; 32] {
+fn fingerprint(texts: &PolicyTexts) -> [u8; 32] {
     let mut hash = Sha256::new();
-    for text in texts {
+    for text in &texts.own {
         // With their lengths, so that what moves from one file to the next is seen.
         for part in [text.name.as_bytes(), &text.content] {
             hash.update((part.len() as u64).to_le_bytes());
             hash.update(part);
         }
     }
+    hash.update(texts.config_maps.digest());
     hash.finalize().into()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::policy_file::{self, PolicyText};
 
     const GOOD: &str = "apiVersion: runstamp.dev/v1alpha1\nkind: RunPolicy\nmetadata: {name: good}\nspec: {}\n";
     const BETTER: &str = "apiVersion: runstamp.dev/v1alpha1\nkind: RunPolicy\nmetadata: {name: better}\nspec: {}\n";
@@ -329,7 +376,7 @@ mod tests {
     #[test]
     fn a_bad_set_does_not_open() {
         let error = PolicyStore::open(texts(BAD), Arc::new(Metrics::new()), 1).expect_err("a mistake");
-        let LoadError::Refused { mistakes, rendered } = error else {
+        let LoadError::Refused { mistakes, rendered, .. } = error else {
             panic!("{error}")
         };
         assert_eq!(mistakes.len(), 1, "{mistakes:?}");

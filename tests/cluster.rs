@@ -46,6 +46,7 @@ mod cluster {
     mod mtls;
     mod namespaces;
     mod ownership;
+    mod policies;
     mod reports;
     mod serving;
     mod shipped;

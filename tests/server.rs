@@ -24,6 +24,8 @@ mod headless;
 mod http;
 #[path = "server/load.rs"]
 mod load;
+#[path = "server/policy_edits.rs"]
+mod policy_edits;
 #[path = "server/reload.rs"]
 mod reload;
 #[path = "server/tls.rs"]

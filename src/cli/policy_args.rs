@@ -32,7 +32,7 @@ impl PolicyArgs {
     /// The policy set of the flags; its mistakes are printed, since no question about Runs can be answered with them.
     pub(super) fn load(&self) -> anyhow::Result<PolicySet> {
         let texts = policy_file::collect_texts(&self.policies)?;
-        store::load(self.embedded().into_iter().chain(texts).collect()).map_err(|error| {
+        store::load(self.embedded().into_iter().chain(texts).collect::<Vec<_>>()).map_err(|error| {
             if let LoadError::Refused { rendered, .. } = &error {
                 output::print_diagnostics(rendered);
                 return anyhow::anyhow!("the policies hold mistakes");

@@ -2,6 +2,7 @@
 
 mod dev;
 mod installation;
+mod policies;
 
 use std::io::ErrorKind;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -9,7 +10,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Context, anyhow, bail};
+use anyhow::{Context, bail};
 use clap::builder::{FalseyValueParser, RangedU64ValueParser};
 use clap::{Args, ValueEnum};
 use jiff::SignedDuration;
@@ -22,9 +23,8 @@ use crate::cluster::Member;
 use crate::review::{Stance, answer_with};
 use crate::server::{
     CertificateFiles, Config, Drain, Limits, PolicySources, Readiness, ServeError, Server, follow_certificate,
-    follow_client_authorities, follow_policies, now,
+    follow_client_authorities, now,
 };
-use crate::store::{LoadError, PolicyStore};
 use crate::telemetry::{LogFormat, Metrics, start_logging};
 use crate::tls::{ClientGate, ServingIdentity, ServingPair};
 use crate::watch::Pace;
@@ -137,7 +137,7 @@ async fn serve(arguments: &ServeArgs) -> anyhow::Result<Verdict> {
     let signals = Signals::new().context("failed to listen for signals")?;
     let metrics = Arc::new(Metrics::new());
     let sources = arguments.sources();
-    let policies = Arc::new(open_policies(&sources, &metrics)?);
+    let policies = Arc::new(policies::open(&sources, arguments.installation.is_given(), &metrics)?);
     let (identity, dev) = arguments.identity()?;
     let gate = arguments.gate()?;
     let readiness = Arc::new(Readiness::default());
@@ -151,6 +151,7 @@ async fn serve(arguments: &ServeArgs) -> anyhow::Result<Verdict> {
         .filter(|_| !arguments.observe)
         .map(|member| member.write_events(&metrics))
         .unzip();
+    let live = policies::follow(member.as_ref(), &sources, &policies, &readiness);
     let config = Config {
         listen: arguments.address(arguments.listen, 8443),
         listen_plain: arguments.address(arguments.listen_plain, 8080),
@@ -168,6 +169,7 @@ async fn serve(arguments: &ServeArgs) -> anyhow::Result<Verdict> {
         },
         answer: answer_with,
         policies: Arc::clone(&policies),
+        policy_edits: live.edits,
         identity: Arc::clone(&identity),
         gate: gate.clone(),
         refusals,
@@ -187,7 +189,7 @@ async fn serve(arguments: &ServeArgs) -> anyhow::Result<Verdict> {
         take_part(member, &arguments.installation, arguments.tls_cert.is_none(), &config);
     }
     let pace = Pace::default();
-    tokio::spawn(follow_policies(policies, sources, pace));
+    tokio::spawn(live.following);
     if let (Some(certificate), Some(key)) = (arguments.tls_cert.clone(), arguments.tls_key.clone()) {
         let files = CertificateFiles { certificate, key };
         tokio::spawn(follow_certificate(identity, files, Arc::clone(&metrics), pace));
@@ -298,21 +300,6 @@ impl ServeArgs {
             address.set_port(0);
         }
     }
-}
-
-/// Opens the policies, or prints every mistake in them.
-fn open_policies(sources: &PolicySources, metrics: &Arc<Metrics>) -> anyhow::Result<PolicyStore> {
-    let texts = sources.read()?;
-    PolicyStore::open(texts, Arc::clone(metrics), now()).map_err(|error| match error {
-        LoadError::Refused { mistakes, rendered } => {
-            output::print_diagnostics(&rendered);
-            anyhow!(
-                "serve starts only from policies without mistakes, found {}; runstamp check shows them too",
-                mistakes.len()
-            )
-        }
-        error => error.into(),
-    })
 }
 
 /// Says on stdout where the server listens: the two lines are a contract with scripts.
@@ -462,7 +449,7 @@ mod tests {
         let error = parse(&[]).identity().expect_err("no certificate");
         assert_eq!(
             error.to_string(),
-            "serve needs --tls-cert FILE and --tls-key FILE, which runstamp certs generate makes, or --dev to try it out"
+            "serve needs --namespace NAME in a cluster, or --tls-cert FILE and --tls-key FILE, which runstamp certs generate makes, or --dev to try it out"
         );
     }
 

@@ -118,7 +118,7 @@ impl Trouble {
 }
 
 /// An error and everything that it came from, on one line.
-fn with_sources(error: &dyn std::error::Error) -> String {
+pub(super) fn with_sources(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut source = error.source();
     while let Some(error) = source {

@@ -7,6 +7,8 @@ use tokio::task::JoinHandle;
 
 use super::certificates::{CertificateKeeping, expect_certificates, keep_certificates, watch_trust};
 use super::namespaces::{expect_namespaces, follow_namespaces};
+pub use super::policies::PolicyFollowing;
+use super::policies::{expect_policies, follow_policies};
 use super::replicas::{ReplicaReport, Replicas};
 use super::{ClusterError, EventPace, EventWriter, Installation, connect};
 use crate::headless::RefusalQueue;
@@ -33,6 +35,7 @@ impl Member {
         let installation = Arc::new(installation);
         expect_certificates(readiness);
         expect_namespaces(readiness);
+        expect_policies(readiness);
         Ok(Self {
             replicas: Replicas::follow(&client, Arc::clone(&installation)),
             client,
@@ -44,6 +47,17 @@ impl Member {
     /// Begins to follow the labels of all namespaces.
     pub fn follow_namespaces(&self, namespaces: Arc<Namespaces>, readiness: Arc<Readiness>) {
         tokio::spawn(follow_namespaces(self.client.clone(), namespaces, readiness));
+    }
+
+    /// Runstamp's own namespace.
+    pub fn namespace(&self) -> &str {
+        &self.installation.namespace
+    }
+
+    /// Loads policies whenever their ConfigMaps or files change, for ever.
+    pub fn follow_policies(&self, following: PolicyFollowing) -> impl Future<Output = ()> + Send + use<> {
+        let installation = Arc::clone(&self.installation);
+        follow_policies(self.client.clone(), installation, following)
     }
 
     /// Begins to keep the certificates of the installation.

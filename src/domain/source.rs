@@ -61,6 +61,8 @@ pub struct Problem {
     pub help: Option<String>,
     /// Other places that belong to the problem, each with its label.
     pub related: Vec<(Span, String)>,
+    /// Whether all that is wrong is a name which no document declares: a document that is yet to come may declare it.
+    pub is_unresolved: bool,
 }
 
 impl Problem {
@@ -82,6 +84,7 @@ impl Problem {
             label: String::new(),
             help: None,
             related: Vec::new(),
+            is_unresolved: false,
         }
     }
 
@@ -103,6 +106,13 @@ impl Problem {
     #[must_use]
     pub fn with_optional_help(mut self, help: Option<String>) -> Self {
         self.help = help;
+        self
+    }
+
+    /// Says that the problem is a name which nobody declares, and that another document may.
+    #[must_use]
+    pub fn unresolved(mut self) -> Self {
+        self.is_unresolved = true;
         self
     }
 

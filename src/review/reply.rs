@@ -57,8 +57,9 @@ struct Response<'a> {
     audit_annotations: BTreeMap<&'static str, Cow<'a, str>>,
 }
 
+/// Why a request is refused.
 #[derive(Serialize)]
-struct Status<'a> {
+pub(super) struct Status<'a> {
     status: &'static str,
     code: u16,
     reason: &'static str,
@@ -75,11 +76,12 @@ struct Details<'a> {
     causes: Vec<StatusCause>,
 }
 
+/// One mistake of a refusal, which stands alone.
 #[derive(Serialize)]
-struct StatusCause {
-    reason: &'static str,
-    field: String,
-    message: String,
+pub(super) struct StatusCause {
+    pub(super) reason: &'static str,
+    pub(super) field: String,
+    pub(super) message: String,
 }
 
 pub(super) fn write(
@@ -110,6 +112,23 @@ pub(super) fn write(
             response.patch_type = response.patch.as_ref().map(|_| "JSONPatch");
         }
     }
+    write_response(response)
+}
+
+/// The answer to a request that nothing is changed in: refused where there is a status.
+pub(super) fn write_answer(uid: &str, status: Option<Status<'_>>, warnings: Vec<String>) -> Vec<u8> {
+    write_response(Response {
+        uid,
+        allowed: status.is_none(),
+        status,
+        patch_type: None,
+        patch: None,
+        warnings,
+        audit_annotations: BTreeMap::new(),
+    })
+}
+
+fn write_response(response: Response<'_>) -> Vec<u8> {
     let review = Review {
         api_version: "admission.k8s.io/v1",
         kind: "AdmissionReview",
@@ -155,16 +174,23 @@ fn status<'a>(subject: &'a Subject<'_>, decision: &Decision) -> Option<Status<'a
 
 fn refusal<'a>(subject: &'a Subject<'_>, decision: &Decision) -> Status<'a> {
     let kind = subject.kind.map_or("", |kind| kind.word());
-    let count = decision.causes().count();
-    let mut causes: Vec<StatusCause> = decision
-        .causes()
-        .take(MAX_CAUSES)
-        .map(|violation| StatusCause {
-            reason: violation.cause.kind.reason(),
-            field: violation.cause.field.to_string(),
-            message: cause_text(violation),
-        })
-        .collect();
+    let causes = decision.causes().map(|violation| StatusCause {
+        reason: violation.cause.kind.reason(),
+        field: violation.cause.field.to_string(),
+        message: cause_text(violation),
+    });
+    invalid("tekton.dev", kind, &subject.name, causes, decision.causes().count())
+}
+
+/// A refusal because of mistakes, of which there are `count`.
+pub(super) fn invalid<'a>(
+    group: &'static str,
+    kind: &'static str,
+    name: &'a str,
+    causes: impl Iterator<Item = StatusCause>,
+    count: usize,
+) -> Status<'a> {
+    let mut causes: Vec<StatusCause> = causes.take(MAX_CAUSES).collect();
     if count > causes.len() {
         causes.push(StatusCause {
             reason: "FieldValueInvalid",
@@ -173,7 +199,7 @@ fn refusal<'a>(subject: &'a Subject<'_>, decision: &Decision) -> Status<'a> {
         });
     }
     // Nobody has checked the name yet: mutating webhooks are called before the API server's own validation.
-    let mut message = format!("runstamp refused {kind} \"{}\"", one_line(&subject.name));
+    let mut message = format!("runstamp refused {kind} \"{}\"", one_line(name));
     match causes.as_slice() {
         [only] => {
             let _ = write!(message, ": {}: {}", only.field, only.message);
@@ -185,18 +211,17 @@ fn refusal<'a>(subject: &'a Subject<'_>, decision: &Decision) -> Status<'a> {
             }
         }
     }
-    let details = Details {
-        group: "tekton.dev",
-        kind,
-        name: &subject.name,
-        causes,
-    };
     Status {
         status: "Failure",
         code: 422,
         reason: "Invalid",
         message,
-        details: Some(details),
+        details: Some(Details {
+            group,
+            kind,
+            name,
+            causes,
+        }),
     }
 }
 
@@ -211,10 +236,15 @@ pub fn warnings(decision: &Decision) -> Vec<String> {
         .trace
         .iter()
         .flat_map(|trace| trace.events.iter().map(ToString::to_string));
+    fit_warnings(decision.notices.iter().cloned().chain(violations).chain(trace))
+}
+
+/// Warnings within the limits of the API server, and a word about those that are not.
+pub(super) fn fit_warnings(texts: impl Iterator<Item = String>) -> Vec<String> {
     let mut warnings = Vec::new();
     let mut room = MAX_WARNINGS_CHARS;
     let mut left_out = 0_usize;
-    for text in decision.notices.iter().cloned().chain(violations).chain(trace) {
+    for text in texts {
         let warning = one_warning(&text);
         let length = warning.chars().count();
         // The last line keeps its room, so that a reader learns that something is missing.

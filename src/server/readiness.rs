@@ -76,9 +76,11 @@ impl Readiness {
             missing,
             troubles: self.what_is_wrong(),
             policies: if policies.stale.is_some() { "Stale" } else { "Current" },
+            policies_from: policies.from.word(),
             policy_set: policies.digest.clone(),
             policies_loaded_at: time(policies.loaded_at),
             error: policies.stale.clone(),
+            not_kept: policies.not_kept.clone(),
             certificate_expires_at: certificate_expiry.and_then(time),
             version: env!("CARGO_PKG_VERSION"),
         }
@@ -99,12 +101,16 @@ pub(super) struct ReadinessReport {
     troubles: Vec<String>,
     /// `Current`, or `Stale`: the files hold a mistake and the last good set decides.
     policies: &'static str,
+    /// `Sources`, or what stands in for them since the start: `LastGood`, or `WithoutConfigMaps`.
+    policies_from: &'static str,
     /// Digest of the set that decides.
     policy_set: String,
     /// When that set was loaded.
     policies_loaded_at: Option<String>,
     /// The mistakes of a stale set.
     error: Option<String>,
+    /// Why a replica that starts on a mistake would not find the set that decides now.
+    not_kept: Option<String>,
     /// When the serving certificate expires.
     certificate_expires_at: Option<String>,
     /// Version of the program.
@@ -119,6 +125,7 @@ pub fn time(seconds: i64) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::store::PoliciesFrom;
 
     #[track_caller]
     fn check(readiness: &Readiness, stale: Option<&str>, expected: &str) {
@@ -126,6 +133,8 @@ mod tests {
             digest: "sha256:00".to_owned(),
             loaded_at: 1_790_000_000,
             stale: stale.map(str::to_owned),
+            from: PoliciesFrom::Sources,
+            not_kept: None,
         };
         let report = readiness.report(&status, Some(1_800_000_000));
         let json = serde_json::to_string(&report).unwrap();
@@ -140,21 +149,21 @@ mod tests {
         check(
             &readiness,
             None,
-            r#"{"ready":false,"draining":false,"missing":["certificate"],"troubles":[],"policies":"Current","policySet":"sha256:00","policiesLoadedAt":"2026-09-21T14:13:20Z","error":null,"certificateExpiresAt":"2027-01-15T08:00:00Z","version":"X"}"#,
+            r#"{"ready":false,"draining":false,"missing":["certificate"],"troubles":[],"policies":"Current","policiesFrom":"Sources","policySet":"sha256:00","policiesLoadedAt":"2026-09-21T14:13:20Z","error":null,"notKept":null,"certificateExpiresAt":"2027-01-15T08:00:00Z","version":"X"}"#,
         );
         readiness.set_present("certificate");
         readiness.set_trouble("caBundle", "empty".to_owned());
         check(
             &readiness,
             Some("a.yaml:1:1: no kind"),
-            r#"{"ready":true,"draining":false,"missing":[],"troubles":["caBundle: empty"],"policies":"Stale","policySet":"sha256:00","policiesLoadedAt":"2026-09-21T14:13:20Z","error":"a.yaml:1:1: no kind","certificateExpiresAt":"2027-01-15T08:00:00Z","version":"X"}"#,
+            r#"{"ready":true,"draining":false,"missing":[],"troubles":["caBundle: empty"],"policies":"Stale","policiesFrom":"Sources","policySet":"sha256:00","policiesLoadedAt":"2026-09-21T14:13:20Z","error":"a.yaml:1:1: no kind","notKept":null,"certificateExpiresAt":"2027-01-15T08:00:00Z","version":"X"}"#,
         );
         readiness.set_present("caBundle");
         readiness.start_draining();
         check(
             &readiness,
             None,
-            r#"{"ready":false,"draining":true,"missing":[],"troubles":[],"policies":"Current","policySet":"sha256:00","policiesLoadedAt":"2026-09-21T14:13:20Z","error":null,"certificateExpiresAt":"2027-01-15T08:00:00Z","version":"X"}"#,
+            r#"{"ready":false,"draining":true,"missing":[],"troubles":[],"policies":"Current","policiesFrom":"Sources","policySet":"sha256:00","policiesLoadedAt":"2026-09-21T14:13:20Z","error":null,"notKept":null,"certificateExpiresAt":"2027-01-15T08:00:00Z","version":"X"}"#,
         );
     }
 }

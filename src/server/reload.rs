@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use super::readiness::time;
-use crate::policy_file::{PolicyText, collect_texts};
-use crate::store::{LoadError, Offered, PolicyStore};
+use crate::policy_file::{PolicyText, ReadError, collect_texts};
+use crate::store::{LoadError, Offered, PolicyStore, PolicyTexts};
 use crate::telemetry::Metrics;
 use crate::tls::{ClientGate, ServingIdentity, ServingPair};
 use crate::watch::{Changes, Pace};
@@ -25,7 +25,7 @@ impl PolicySources {
     ///
     /// # Errors
     /// When a path cannot be read.
-    pub fn read(&self) -> Result<Vec<PolicyText>, crate::policy_file::ReadError> {
+    pub fn read(&self) -> Result<Vec<PolicyText>, ReadError> {
         let mut texts = self.embedded.clone();
         texts.extend(collect_texts(&self.paths)?);
         Ok(texts)
@@ -52,7 +52,7 @@ pub async fn follow_policies(store: Arc<PolicyStore>, sources: PolicySources, pa
         // Read before the first change is awaited: something may have happened since the server loaded the files.
         let (store, sources) = (Arc::clone(&store), Arc::clone(&sources));
         // Thousands of policies take a while to compile, and requests are served meanwhile.
-        let reloaded = tokio::task::spawn_blocking(move || reload_policies(&store, &sources)).await;
+        let reloaded = tokio::task::spawn_blocking(move || reload_policies(&store, sources.read())).await;
         if let Err(error) = reloaded {
             tracing::error!(%error, "loading policies ended in a panic: please report this as a bug");
         }
@@ -60,9 +60,10 @@ pub async fn follow_policies(store: Arc<PolicyStore>, sources: PolicySources, pa
     }
 }
 
-fn reload_policies(store: &PolicyStore, sources: &PolicySources) {
+/// Offers texts as they are now to the store, and says in the log what became of them.
+pub fn reload_policies<T: Into<PolicyTexts>>(store: &PolicyStore, texts: Result<T, ReadError>) {
     let begun = Instant::now();
-    let offered = store.offer(sources.read(), now());
+    let offered = store.offer(texts, now());
     let took = begun.elapsed();
     match offered {
         Offered::Unchanged => {}

@@ -16,6 +16,7 @@ use tokio::sync::OwnedSemaphorePermit;
 
 use super::App;
 use super::body::{self, Received};
+use super::policy_edits::validate_policies;
 use crate::review::{NotAReview, Webhook};
 use crate::telemetry::{InFlight, Rejection, log_reply};
 
@@ -37,6 +38,7 @@ pub(super) fn router(app: Arc<App>) -> Router {
     Router::new()
         .route("/mutate", post(mutate))
         .route("/validate", post(validate))
+        .route("/validate-policies", post(validate_policies))
         .method_not_allowed_fallback(wrong_method)
         .fallback(wrong_path)
         .with_state(app)
@@ -120,7 +122,7 @@ async fn review(app: Arc<App>, webhook: Webhook, request: Request) -> Response {
 }
 
 /// Reads the body. Whoever sends it slowly gives up the slot meanwhile, so that slow clients take none from others.
-async fn receive(
+pub(super) async fn receive(
     app: &App,
     body: &mut Body,
     slot: OwnedSemaphorePermit,
@@ -228,7 +230,7 @@ fn judge_at_once(app: &App, request: Held, finally: bool) -> Result<Response, Un
 /// How long the API server waits: it says so in the query, as `timeout=3s`, in Go's way of writing a duration.
 ///
 /// Source: `k8s.io/apiserver/pkg/admission/plugin/webhook/mutating/dispatcher.go`.
-fn patience(query: Option<&str>) -> Duration {
+pub(super) fn patience(query: Option<&str>) -> Duration {
     let parameters = query.unwrap_or_default().split('&');
     let stated = parameters
         .filter_map(|parameter| parameter.strip_prefix("timeout="))
@@ -238,7 +240,7 @@ fn patience(query: Option<&str>) -> Duration {
     stated.unwrap_or(LONGEST_PATIENCE).min(LONGEST_PATIENCE)
 }
 
-fn is_json(headers: &HeaderMap) -> bool {
+pub(super) fn is_json(headers: &HeaderMap) -> bool {
     headers
         .get(header::CONTENT_TYPE)
         .and_then(|value| value.to_str().ok())
@@ -247,7 +249,13 @@ fn is_json(headers: &HeaderMap) -> bool {
 }
 
 /// Turns a request away, in one line of text that the client has a chance to read.
-async fn refuse(app: &App, reason: Rejection, headers: &HeaderMap, body: &mut Body, patience: Duration) -> Response {
+pub(super) async fn refuse(
+    app: &App,
+    reason: Rejection,
+    headers: &HeaderMap,
+    body: &mut Body,
+    patience: Duration,
+) -> Response {
     app.metrics.count_rejection(reason);
     let limits = &app.limits;
     let (status, line) = match reason {
@@ -272,7 +280,7 @@ async fn refuse(app: &App, reason: Rejection, headers: &HeaderMap, body: &mut Bo
             "expected the header Content-Type: application/json".to_owned(),
         ),
         Rejection::Method => (StatusCode::METHOD_NOT_ALLOWED, "expected POST".to_owned()),
-        Rejection::Path => (StatusCode::NOT_FOUND, "expected /mutate or /validate".to_owned()),
+        Rejection::Path => (StatusCode::NOT_FOUND, app.expected_paths().to_owned()),
         Rejection::NotAReview => (StatusCode::BAD_REQUEST, "not an AdmissionReview".to_owned()),
         Rejection::Handshake | Rejection::Connections | Rejection::Panic => {
             (StatusCode::INTERNAL_SERVER_ERROR, "internal error".to_owned())
@@ -290,6 +298,17 @@ async fn refuse(app: &App, reason: Rejection, headers: &HeaderMap, body: &mut Bo
         response.headers_mut().insert(header::CONNECTION, close);
     }
     response
+}
+
+impl App {
+    /// What is said about another path; ConfigMaps are judged in an installation only.
+    fn expected_paths(&self) -> &'static str {
+        if self.policy_edits.is_some() {
+            "expected /mutate, /validate or /validate-policies"
+        } else {
+            "expected /mutate or /validate"
+        }
+    }
 }
 
 pub(super) fn text(status: StatusCode, line: &str) -> Response {

@@ -152,7 +152,7 @@ impl<'d> Preparation<'d, '_> {
         }
         let loaded = policy_file::collect_texts(&paths)
             .map_err(LoadError::from)
-            .and_then(|texts| store::load(self.base.iter().cloned().chain(texts).collect()));
+            .and_then(|texts| store::load(self.base.iter().cloned().chain(texts).collect::<Vec<_>>()));
         let set = loaded.map(Rc::new).map_err(|error| {
             let place = suite.policies.first().unwrap_or(&suite.name);
             self.report(place.span, error);

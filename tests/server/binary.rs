@@ -180,3 +180,59 @@ fn an_address_that_is_taken_is_named_with_its_flag() {
         "{log}"
     );
 }
+
+/// Requests go to others until the ConfigMaps are known, however long that takes.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_replica_that_does_not_reach_the_api_server_is_not_ready() {
+    let folder = tempfile::tempdir().unwrap();
+    let pair = crate::harness::certificate();
+    let file = |name: &str, content: &str| {
+        let path = folder.path().join(name);
+        fs::write(&path, content).unwrap();
+        path.display().to_string()
+    };
+    let (certificate, key) = (file("tls.crt", &pair.certificate), file("tls.key", &pair.key));
+    let kubeconfig = file(
+        "kubeconfig",
+        "apiVersion: v1\nkind: Config\ncurrent-context: a\ncontexts: [{name: a, context: {cluster: a, user: a}}]\nclusters: [{name: a, cluster: {server: 'http://127.0.0.1:1'}}]\nusers: [{name: a, user: {}}]\n",
+    );
+    let arguments = ["--namespace", "runstamp", "--tls-cert", &certificate, "--tls-key", &key];
+    let mut child = command(&arguments)
+        .env("KUBECONFIG", &kubeconfig)
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let stdout = BufReader::new(child.stdout.take().unwrap());
+    let mut served = Served { child, stdout };
+    served.line();
+    let plain = served.line().strip_prefix("probes http://").unwrap().parse().unwrap();
+    let answer = within(connect_plain(plain)).await.get("/readyz").await;
+    assert_eq!(answer.status, 503);
+    let missing = answer.json()["missing"].clone();
+    assert!(missing.as_array().unwrap().contains(&"policies".into()), "{answer:?}");
+    served.signal("KILL");
+}
+
+#[test]
+fn without_a_way_to_the_api_server_the_error_says_what_was_looked_for() {
+    let folder = tempfile::tempdir().unwrap();
+    let pair = crate::harness::certificate();
+    let (certificate, key) = (folder.path().join("tls.crt"), folder.path().join("tls.key"));
+    fs::write(&certificate, &pair.certificate).unwrap();
+    fs::write(&key, &pair.key).unwrap();
+    let (certificate, key) = (certificate.display().to_string(), key.display().to_string());
+    let arguments = ["--namespace", "runstamp", "--tls-cert", &certificate, "--tls-key", &key];
+    let output = command(&arguments)
+        .env("KUBECONFIG", "")
+        .env_remove("KUBERNETES_SERVICE_HOST")
+        .env("HOME", folder.path())
+        .output()
+        .unwrap();
+    let log = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(2), "{log}");
+    assert!(
+        log.contains("expected a service account's files or KUBECONFIG"),
+        "{log}"
+    );
+}

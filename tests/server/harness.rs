@@ -67,6 +67,7 @@ impl TestServer {
             stance: Stance::default(),
             answer: allow,
             policies: Arc::new(PolicyStore::open(policies("one"), Arc::clone(&metrics), now()).unwrap()),
+            policy_edits: None,
             identity,
             gate: None,
             refusals: None,

@@ -55,9 +55,8 @@ impl IdentityTable {
         if users.is_none() {
             let message = format!("Settings declare no identity {}", quote(&name.value));
             let help = alternatives(&name.value, self.users.keys().map(String::as_str));
-            context.report(Problem::error(name.span, message).with_help(
-                help.unwrap_or_else(|| "declare it under identities in a document of kind Settings".to_owned()),
-            ));
+            let help = help.unwrap_or_else(|| "declare it under identities in a document of kind Settings".to_owned());
+            context.report(Problem::error(name.span, message).with_help(help).unresolved());
         }
         users.map(Vec::as_slice)
     }

@@ -121,7 +121,7 @@ pub(super) fn warn_if_undeclared(key: &Text, known: &Known<'_>, context: &mut Co
     let problem = match reaction {
         Reaction::Allow | Reaction::Audit => return,
         Reaction::Warn => Problem::warning(key.span, message),
-        Reaction::Deny => Problem::error(key.span, message),
+        Reaction::Deny => Problem::error(key.span, message).unresolved(),
     };
     context.report(problem.with_optional_help(help));
 }

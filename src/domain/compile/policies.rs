@@ -76,7 +76,9 @@ impl<'k> Known<'k> {
             let mut names: Vec<&str> = self.integrations.keys().copied().collect();
             names.sort_unstable();
             context.report(
-                Problem::error(name.span, message).with_optional_help(alternatives(&name.value, names.into_iter())),
+                Problem::error(name.span, message)
+                    .with_optional_help(alternatives(&name.value, names.into_iter()))
+                    .unresolved(),
             );
         }
         integration
@@ -128,7 +130,10 @@ impl<'k> Known<'k> {
             None => {
                 let message = format!("integration {name} has no config key {}", quote(&key.value));
                 let names = integration.config.iter().map(|config| config.name.as_str());
-                Problem::error(key.span, message).with_optional_help(alternatives(&key.value, names))
+                // Another document may still be laid upon the built-in Integration of that name.
+                Problem::error(key.span, message)
+                    .with_optional_help(alternatives(&key.value, names))
+                    .unresolved()
             }
         };
         context.report(problem);
@@ -140,7 +145,11 @@ impl<'k> Known<'k> {
         if !self.sources.contains(source.value.as_str()) {
             let message = format!("there is no TriggerSource named {}", quote(&source.value));
             let help = alternatives(&source.value, self.sources.iter().copied());
-            context.report(Problem::error(source.span, message).with_optional_help(help));
+            context.report(
+                Problem::error(source.span, message)
+                    .with_optional_help(help)
+                    .unresolved(),
+            );
         }
     }
 
