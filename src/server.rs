@@ -2,6 +2,7 @@
 
 mod body;
 mod connections;
+mod farewell;
 mod probes;
 mod readiness;
 mod reload;

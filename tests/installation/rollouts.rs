@@ -2,8 +2,11 @@
 
 use std::time::Duration;
 
+use serde_json::json;
+
+use crate::installation::casts::pipeline_run;
 use crate::installation::load::Tolerance;
-use crate::installation::stage::installation;
+use crate::installation::stage::{ALICE, Installation, expect, installation, wait_until};
 use crate::support::control_plane::programs::say;
 
 /// Each replaces both replicas and edits the policies.
@@ -29,4 +32,38 @@ fn replacing_replicas_and_editing_policies_loses_no_call() {
          failed; the slowest edit was live {:.1} s after its rollout",
         longest.as_secs_f64()
     ));
+}
+
+/// A replica that ends closes connections that nobody uses, and the API server may use one at that moment. The network
+/// is made slow here, so that both happen. The API server does not repeat a call that meets a closed connection.
+#[test]
+fn a_call_that_crosses_with_the_end_of_its_connection_is_not_lost() {
+    let Some(mut cluster) = installation() else { return };
+    cluster.namespace("crossing", json!({}));
+    // All connections lead to one replica.
+    cluster.end_oldest();
+    cluster.wait_for_ends();
+    let create = |cluster: &Installation, name: &str| {
+        let answer = cluster.create(&ALICE, "crossing", &pipeline_run(name, &json!({})));
+        assert!(answer.is_success(), "{answer:#?}");
+    };
+    create(&cluster, "before");
+
+    cluster.add_replica();
+    cluster.balancer().hold();
+    cluster.end_oldest();
+    wait_until("the replica has closed its connections", || {
+        let (there, back) = cluster.balancer().held();
+        expect(back > 0, &(there, back))
+    });
+    std::thread::scope(|scope| {
+        let crossing = scope.spawn(|| create(&cluster, "crossing"));
+        wait_until("the API server has asked on one of them", || {
+            let (there, back) = cluster.balancer().held();
+            expect(there > 0 || crossing.is_finished(), &(there, back))
+        });
+        cluster.balancer().release();
+        crossing.join().unwrap();
+    });
+    cluster.wait_for_ends();
 }
