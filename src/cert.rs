@@ -2,21 +2,20 @@
 //!
 //! Nothing here touches files or clocks: the present moment is an argument.
 
-use std::time::Duration;
+mod authority;
 
-use rcgen::{
-    BasicConstraints, CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
-    KeyUsagePurpose, PKCS_ECDSA_P256_SHA256,
-};
+pub use authority::{Authority, Leaf};
 use x509_parser::prelude::{FromDer, GeneralName, X509Certificate};
 
 /// The names that a serving certificate for local work carries unless others are given.
 pub const DEFAULT_HOSTS: [&str; 4] = ["localhost", "127.0.0.1", "::1", "runstamp.runstamp.svc"];
 
-/// How far the start of validity lies in the past, so that a client whose clock is slow accepts the certificate at once.
-const CLOCK_SKEW: Duration = Duration::from_secs(5 * 60);
+/// How far the start of validity lies in the past, in seconds, so that a client whose clock is slow accepts the
+/// certificate at once.
+const CLOCK_SKEW: i64 = 5 * 60;
 
-const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+/// In seconds.
+const DAY: i64 = 24 * 60 * 60;
 
 /// Years of four digits end here; X.509 and the library know none beyond, so a longer validity is refused.
 const LONGEST_VALIDITY_DAYS: u32 = 100 * 365;
@@ -96,42 +95,52 @@ pub fn generate(request: &CertificateRequest) -> Result<GeneratedPair, Certifica
 }
 
 fn sign(request: &CertificateRequest, common_name: &str) -> Result<GeneratedPair, rcgen::Error> {
-    let authority_key = KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256)?;
-    let mut authority = CertificateParams::default();
-    authority.distinguished_name = named("runstamp throwaway authority");
-    authority.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
-    authority.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
-    set_validity(&mut authority, request);
-    let authority_certificate = authority.self_signed(&authority_key)?;
-
-    let key = KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256)?;
-    let mut leaf = CertificateParams::new(request.hosts.clone())?;
-    leaf.distinguished_name = named(common_name);
-    leaf.is_ca = IsCa::ExplicitNoCa;
-    leaf.use_authority_key_identifier_extension = true;
-    leaf.key_usages = vec![KeyUsagePurpose::DigitalSignature];
-    leaf.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
-    set_validity(&mut leaf, request);
-    let certificate = leaf.signed_by(&key, &Issuer::new(authority, authority_key))?;
-
+    let now = i64::try_from(request.now).unwrap_or(i64::MAX);
+    let validity = Validity::from(now, i64::from(request.days).saturating_mul(DAY));
+    let authority = Authority::generate("runstamp throwaway authority", validity)?;
+    let leaf = authority.issue(common_name, &request.hosts, validity)?;
     Ok(GeneratedPair {
-        authority: authority_certificate.pem(),
-        certificate: certificate.pem(),
-        key: key.serialize_pem(),
+        authority: authority.certificate().to_owned(),
+        certificate: leaf.certificate,
+        key: leaf.key,
     })
 }
 
-fn named(common_name: &str) -> DistinguishedName {
-    let mut name = DistinguishedName::new();
-    name.push(DnType::CommonName, common_name);
-    name
+/// From when to when a certificate holds, in seconds since 1970.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Validity {
+    /// The first second.
+    pub start: i64,
+    /// The last second.
+    pub end: i64,
 }
 
-fn set_validity(params: &mut CertificateParams, request: &CertificateRequest) {
-    let epoch = rcgen::date_time_ymd(1970, 1, 1);
-    let now = Duration::from_secs(request.now);
-    params.not_before = epoch + now.saturating_sub(CLOCK_SKEW);
-    params.not_after = epoch + now + DAY * request.days;
+impl Validity {
+    /// From now on for some seconds.
+    pub fn from(now: i64, seconds: i64) -> Self {
+        Self {
+            start: now.saturating_sub(CLOCK_SKEW),
+            end: now.saturating_add(seconds),
+        }
+    }
+
+    /// When it is time for the next one: after two thirds, so that a third is left to notice that nothing comes.
+    pub fn renewal(&self) -> i64 {
+        self.start
+            .saturating_add((self.end.saturating_sub(self.start) / 3).saturating_mul(2))
+    }
+}
+
+/// From when to when a certificate holds.
+///
+/// # Errors
+/// When the bytes are no X.509 certificate.
+pub fn validity(der: &[u8]) -> Result<Validity, CertificateError> {
+    let certificate = parse(der)?;
+    Ok(Validity {
+        start: certificate.validity().not_before.timestamp(),
+        end: certificate.validity().not_after.timestamp(),
+    })
 }
 
 /// When a certificate expires, in seconds since 1970.
@@ -139,7 +148,7 @@ fn set_validity(params: &mut CertificateParams, request: &CertificateRequest) {
 /// # Errors
 /// When the bytes are no X.509 certificate.
 pub fn expiry(der: &[u8]) -> Result<i64, CertificateError> {
-    Ok(parse(der)?.validity().not_after.timestamp())
+    Ok(validity(der)?.end)
 }
 
 /// The names that a certificate's owner goes by: DNS names, URIs, mail addresses and the common names.

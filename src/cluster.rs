@@ -2,7 +2,30 @@
 //!
 //! Everything here happens beside requests, never while a Run waits.
 
+mod bundle;
+mod certificates;
+mod follow;
+mod member;
+mod namespaces;
+mod replicas;
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
 use kube::config::Kubeconfig;
+
+pub use certificates::{CertificateKeeping, KeepError, SECRET};
+pub use member::Member;
+pub use replicas::ReplicaReport;
+
+/// Who we are among those who write an object.
+const FIELD_MANAGER: &str = "runstamp";
+
+/// Longest wait for an answer to one request.
+const ANSWER: Duration = Duration::from_secs(10);
+
+/// Longest silence of a watch, which is begun anew more often than that.
+const SILENCE: Duration = Duration::from_secs(90);
 
 /// Who a replica is, and where its installation lives.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -30,6 +53,12 @@ pub enum ClusterError {
     /// The client cannot be made.
     #[error("failed to make a client of the API server")]
     Client(#[source] kube::Error),
+    /// A request was not answered.
+    #[error("failed to {action}: no answer within {ANSWER:?}")]
+    NoAnswer {
+        /// What was tried.
+        action: String,
+    },
     /// A request failed.
     #[error("failed to {action}")]
     Request {
@@ -41,21 +70,44 @@ pub enum ClusterError {
     },
 }
 
-impl ClusterError {
-    /// Says what was tried when a request failed.
-    pub(crate) fn request(action: impl Into<String>) -> impl FnOnce(kube::Error) -> Self {
-        let action = action.into();
-        |source| Self::Request { action, source }
+/// Waits for the answer to one request; `action` says what is tried, for errors.
+async fn within<T>(
+    action: impl Into<String>,
+    request: impl Future<Output = Result<T, kube::Error>>,
+) -> Result<T, ClusterError> {
+    match tokio::time::timeout(ANSWER, request).await {
+        Ok(Ok(answer)) => Ok(answer),
+        Ok(Err(source)) => Err(ClusterError::Request {
+            action: action.into(),
+            source,
+        }),
+        Err(_) => Err(ClusterError::NoAnswer { action: action.into() }),
     }
+}
+
+/// Whether somebody else has written the object since it was read, or has created it.
+fn is_conflict(error: &ClusterError) -> bool {
+    matches!(error, ClusterError::Request { source: kube::Error::Api(status), .. } if status.code == 409)
+}
+
+/// The labels of everything that Runstamp itself creates.
+fn labels() -> BTreeMap<String, String> {
+    [
+        ("app.kubernetes.io/name", "runstamp"),
+        ("app.kubernetes.io/part-of", "runstamp"),
+        ("app.kubernetes.io/managed-by", "runstamp"),
+    ]
+    .map(|(key, value)| (key.to_owned(), value.to_owned()))
+    .into()
 }
 
 /// A client of the API server: the one that `KUBECONFIG` names, else that of the Pod's service account.
 ///
 /// # Errors
 /// When neither is there, or it cannot be used.
-pub async fn connect() -> Result<kube::Client, ClusterError> {
+async fn connect() -> Result<kube::Client, ClusterError> {
     let is_named = std::env::var_os("KUBECONFIG").is_some_and(|path| !path.is_empty());
-    let config = if is_named {
+    let mut config = if is_named {
         let kubeconfig = Kubeconfig::from_env()
             .map_err(ClusterError::Kubeconfig)?
             .unwrap_or_default();
@@ -65,5 +117,7 @@ pub async fn connect() -> Result<kube::Client, ClusterError> {
     } else {
         kube::Config::infer().await.map_err(ClusterError::Configure)?
     };
+    config.connect_timeout = Some(ANSWER);
+    config.read_timeout = Some(SILENCE);
     kube::Client::try_from(config).map_err(ClusterError::Client)
 }

@@ -2,10 +2,12 @@
 
 pub mod builtin;
 pub mod cert;
+pub mod certificates;
 pub mod cli;
 pub mod cluster;
 pub mod diagnostics;
 pub mod domain;
+pub mod namespaces;
 pub mod policy_file;
 pub mod report;
 pub mod review;

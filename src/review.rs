@@ -11,14 +11,17 @@ pub use reply::{cause_text, warnings};
 
 use crate::domain::decision::{Decision, Verdict};
 use crate::domain::evaluate;
-use crate::domain::matching::NamespaceLabels;
 use crate::domain::policy_set::PolicySet;
 use crate::domain::request::{ObjectText, Operation, Options, Request, User};
 use crate::domain::run::{CowStr, Run};
 use crate::domain::words::RunKind;
+use crate::namespaces::Labels;
 
 /// The annotation with which a dry run asks for the trace.
 const EXPLAIN: &str = "runstamp.dev/explain";
+
+/// Finds the labels of a namespace; `None` where it is not known.
+pub type LabelsOf<'l> = &'l dyn Fn(&str) -> Option<Labels>;
 
 /// Which of the two webhooks was called.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -80,11 +83,25 @@ pub struct NotAReview(pub String);
 /// # Errors
 /// When the body is no AdmissionReview of `admission.k8s.io/v1` with a uid.
 pub fn answer<'a>(webhook: Webhook, body: &'a [u8], set: &PolicySet, stance: Stance) -> Result<Reply<'a>, NotAReview> {
+    answer_with(webhook, body, set, stance, &|_| None)
+}
+
+/// The same where the labels of namespaces are known.
+///
+/// # Errors
+/// When the body is no AdmissionReview of `admission.k8s.io/v1` with a uid.
+pub fn answer_with<'a>(
+    webhook: Webhook,
+    body: &'a [u8],
+    set: &PolicySet,
+    stance: Stance,
+    namespaces: LabelsOf<'_>,
+) -> Result<Reply<'a>, NotAReview> {
     let options = Options {
         judge_all_in_mutate: stance.mutate_only,
         explain: false,
     };
-    let (subject, decision) = decide(webhook, body, set, options)?;
+    let (subject, decision) = decide_with(webhook, body, set, namespaces, options)?;
     let body = reply::write(webhook, &subject, &decision, set, stance);
     let outcome = match (&decision.verdict, decision.unjudged) {
         (Verdict::Unreadable(_), _) => "unreadable",
@@ -111,18 +128,18 @@ pub fn decide<'a>(
     set: &PolicySet,
     options: Options,
 ) -> Result<(Subject<'a>, Decision), NotAReview> {
-    decide_in_namespace(webhook, body, set, None, options)
+    decide_with(webhook, body, set, &|_| None, options)
 }
 
-/// Decides about one review where the labels of its namespace are known.
+/// Decides about one review where the labels of namespaces are known.
 ///
 /// # Errors
 /// When the body is no AdmissionReview of `admission.k8s.io/v1` with a uid.
-pub fn decide_in_namespace<'a>(
+pub fn decide_with<'a>(
     webhook: Webhook,
     body: &'a [u8],
     set: &PolicySet,
-    namespace_labels: NamespaceLabels<'_>,
+    namespaces: LabelsOf<'_>,
     mut options: Options,
 ) -> Result<(Subject<'a>, Decision), NotAReview> {
     let text = std::str::from_utf8(body).map_err(|error| NotAReview(format!("the body is not UTF-8: {error}")))?;
@@ -174,6 +191,13 @@ pub fn decide_in_namespace<'a>(
             locate: wire::locate_object,
         },
     };
+    // Most policy sets ask for none.
+    let labels = if set.selects_namespaces() {
+        namespaces(&request.namespace)
+    } else {
+        None
+    };
+    let namespace_labels = labels.as_deref();
     let decision = match webhook {
         Webhook::Mutate => evaluate::mutate(&request, set, namespace_labels, options),
         Webhook::Validate => evaluate::validate(&request, set, namespace_labels, options),

@@ -4,13 +4,15 @@ mod input;
 
 pub use self::input::{InputError, Request, read_documents, read_old, read_reviews, runs_of};
 
+use std::sync::Arc;
+
 use serde_json::Value;
 
 use crate::domain::matching::NamespaceLabels;
 use crate::domain::policy_set::PolicySet;
 use crate::domain::request::Options;
 use crate::report::{Outcome, Report, RunName};
-use crate::review::{NotAReview, Webhook, decide_in_namespace};
+use crate::review::{LabelsOf, NotAReview, Webhook, decide_with};
 
 /// Why a review could not be put through.
 #[derive(Debug, thiserror::Error)]
@@ -37,6 +39,8 @@ pub fn put_through(
     labels: NamespaceLabels<'_>,
     explain: bool,
 ) -> Result<(Report, Value), ReviewRunError> {
+    let labels = labels.map(|labels| Arc::new(labels.clone()));
+    let labels: LabelsOf<'_> = &|_| labels.as_ref().map(Arc::clone);
     let before = review.pointer("/request/object").cloned().unwrap_or_default();
     let body = serde_json::to_vec(review)?;
     // The trigger context is part of the answer whether or not anybody asked for the trace.
@@ -44,7 +48,7 @@ pub fn put_through(
         judge_all_in_mutate: false,
         explain: true,
     };
-    let (subject, mut mutated) = decide_in_namespace(Webhook::Mutate, &body, set, labels, options)?;
+    let (subject, mut mutated) = decide_with(Webhook::Mutate, &body, set, labels, options)?;
     let run = RunName {
         kind: subject
             .kind
@@ -65,7 +69,7 @@ pub fn put_through(
         ..options
     };
     let validated = match mutated.is_allowed() {
-        true => Some(decide_in_namespace(Webhook::Validate, &second, set, labels, options)?.1),
+        true => Some(decide_with(Webhook::Validate, &second, set, labels, options)?.1),
         false => None,
     };
     let trace = mutated.trace.take();

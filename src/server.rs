@@ -18,13 +18,14 @@ use tokio::net::{TcpListener, TcpSocket};
 use tokio::sync::{Semaphore, watch};
 use tokio_rustls::TlsAcceptor;
 
-pub use readiness::Readiness;
+pub use readiness::{Readiness, time};
 pub use reload::{
     CertificateFiles, PolicySources, follow_certificate, follow_client_authorities, follow_policies, now,
 };
 
 use crate::domain::policy_set::PolicySet;
-use crate::review::{NotAReview, Reply, Stance, Webhook};
+use crate::namespaces::Namespaces;
+use crate::review::{LabelsOf, NotAReview, Reply, Stance, Webhook};
 use crate::store::PolicyStore;
 use crate::telemetry::{Metrics, RejectionLog};
 use crate::tls::{ClientGate, ServingIdentity, TlsError, server_config};
@@ -35,8 +36,8 @@ use connections::{Phase, Port};
 /// kernel lowers it to its own limit.
 const BACKLOG: u32 = 4096;
 
-/// Decides one review: [`crate::review::answer`], or what a test puts in its place.
-pub type Answer = for<'a> fn(Webhook, &'a [u8], &PolicySet, Stance) -> Result<Reply<'a>, NotAReview>;
+/// Decides one review: [`crate::review::answer_with`], or what a test puts in its place.
+pub type Answer = for<'a> fn(Webhook, &'a [u8], &PolicySet, Stance, LabelsOf<'_>) -> Result<Reply<'a>, NotAReview>;
 
 /// What clients may ask of the server.
 #[derive(Debug, Clone, Copy)]
@@ -47,6 +48,10 @@ pub struct Limits {
     pub body_time_limit: Duration,
     /// Requests read or judged at once.
     pub max_in_flight: usize,
+    /// Bytes of all bodies that are read or judged at once.
+    pub max_buffered_bytes: usize,
+    /// Connections at once, on each port.
+    pub max_connections: usize,
 }
 
 impl Default for Limits {
@@ -55,15 +60,18 @@ impl Default for Limits {
             max_body_bytes: 8 * 1024 * 1024,
             body_time_limit: Duration::from_secs(5),
             max_in_flight: 512,
+            max_buffered_bytes: 64 * 1024 * 1024,
+            max_connections: 4096,
         }
     }
 }
 
 impl Limits {
-    fn body(&self) -> BodyLimits {
+    /// What the body of a request may be whose sender waits no longer than `patience`.
+    fn body(&self, patience: Duration) -> BodyLimits {
         BodyLimits {
             bytes: self.max_body_bytes,
-            time: self.body_time_limit,
+            time: self.body_time_limit.min(patience),
         }
     }
 }
@@ -111,6 +119,8 @@ pub struct Config {
     pub metrics: Arc<Metrics>,
     /// Whether requests are welcome.
     pub readiness: Arc<Readiness>,
+    /// The labels of the namespaces; `None` where nothing watches them.
+    pub namespaces: Option<Arc<Namespaces>>,
 }
 
 /// Why the server cannot start.
@@ -140,11 +150,15 @@ struct App {
     stance: Stance,
     answer: Answer,
     slots: Arc<Semaphore>,
+    /// For requests whose body does not come at once: they wait here, where they take nobody's slot.
+    slow_slots: Arc<Semaphore>,
+    memory: body::Memory,
     policies: Arc<PolicyStore>,
     identity: Arc<ServingIdentity>,
     metrics: Arc<Metrics>,
     rejections: RejectionLog,
     readiness: Arc<Readiness>,
+    namespaces: Option<Arc<Namespaces>>,
 }
 
 /// A server that listens and does not serve yet.
@@ -167,12 +181,14 @@ impl Server {
         let tls = server_config(Arc::clone(&config.identity), config.gate)?;
         let (listener, address) = listen("--listen", config.listen)?;
         let (plain_listener, plain_address) = listen("--listen-plain", config.listen_plain)?;
-        config
-            .metrics
-            .set_certificate_expiry(config.identity.current().expiry());
+        if let Some(pair) = config.identity.current() {
+            config.metrics.set_certificate_expiry(pair.expiry());
+        }
         Ok(Self {
             app: Arc::new(App {
-                slots: Arc::new(Semaphore::new(config.limits.max_in_flight.min(Semaphore::MAX_PERMITS))),
+                slots: semaphore(config.limits.max_in_flight),
+                slow_slots: semaphore(config.limits.max_in_flight),
+                memory: body::Memory::new(config.limits.max_buffered_bytes),
                 limits: config.limits,
                 stance: config.stance,
                 answer: config.answer,
@@ -181,6 +197,7 @@ impl Server {
                 metrics: config.metrics,
                 rejections: RejectionLog::default(),
                 readiness: config.readiness,
+                namespaces: config.namespaces,
             }),
             tls: TlsAcceptor::from(Arc::new(tls)),
             drain: config.drain,
@@ -230,12 +247,14 @@ impl Server {
             tls: Some(tls),
             router: webhooks,
             metrics: Arc::clone(&app.metrics),
+            max_connections: app.limits.max_connections,
         };
         let plain_port = Port {
             listener: plain_listener,
             tls: None,
             router: probes,
             metrics: Arc::clone(&app.metrics),
+            max_connections: app.limits.max_connections,
         };
         let mut serving = tokio::spawn(port.serve(follow));
         let plain_serving = tokio::spawn(plain_port.serve(plain_follow));
@@ -259,6 +278,10 @@ impl Server {
         plain_serving.abort();
         finished
     }
+}
+
+fn semaphore(permits: usize) -> Arc<Semaphore> {
+    Arc::new(Semaphore::new(permits.min(Semaphore::MAX_PERMITS)))
 }
 
 fn listen(flag: &'static str, address: SocketAddr) -> Result<(TcpListener, SocketAddr), ServeError> {

@@ -2,12 +2,15 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
-use arc_swap::ArcSwap;
-use rustls::client::danger::HandshakeSignatureValid;
+use arc_swap::{ArcSwap, ArcSwapOption};
+use base64::Engine as _;
+use rustls::client::WebPkiServerVerifier;
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerifier as _};
 use rustls::crypto::CryptoProvider;
 use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer, UnixTime};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
 use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
 use rustls::server::{ClientHello, NoServerSessionStorage, ResolvesServerCert, WebPkiClientVerifier};
 use rustls::sign::CertifiedKey;
@@ -158,6 +161,16 @@ impl ServingPair {
         self.expiry
     }
 
+    /// Tells certificates apart: the SHA-256 of the first one, in hex.
+    pub fn fingerprint(&self) -> String {
+        use sha2::Digest as _;
+        let leaf = self.key.cert.first().map(|der| &**der).unwrap_or_default();
+        sha2::Sha256::digest(leaf)
+            .iter()
+            .map(|byte| format!("{byte:02x}"))
+            .collect()
+    }
+
     /// Whether both are the same certificates; a new key always comes with a new certificate.
     pub fn shows_the_same(&self, other: &Self) -> bool {
         self.key.cert == other.key.cert
@@ -167,31 +180,38 @@ impl ServingPair {
 /// The certificate that new handshakes get. Connections that are open keep theirs.
 #[derive(Debug)]
 pub struct ServingIdentity {
-    pair: ArcSwap<ServingPair>,
+    pair: ArcSwapOption<ServingPair>,
 }
 
 impl ServingIdentity {
     /// Starts with this pair.
     pub fn new(pair: ServingPair) -> Self {
         Self {
-            pair: ArcSwap::from_pointee(pair),
+            pair: ArcSwapOption::from_pointee(pair),
+        }
+    }
+
+    /// Starts with nothing to show: until there is a pair, every handshake fails.
+    pub fn empty() -> Self {
+        Self {
+            pair: ArcSwapOption::empty(),
         }
     }
 
     /// Shows another pair from the next handshake on.
     pub fn replace(&self, pair: ServingPair) {
-        self.pair.store(Arc::new(pair));
+        self.pair.store(Some(Arc::new(pair)));
     }
 
-    /// The pair that is shown now.
-    pub fn current(&self) -> Arc<ServingPair> {
+    /// The pair that is shown now; none before there is one.
+    pub fn current(&self) -> Option<Arc<ServingPair>> {
         self.pair.load_full()
     }
 }
 
 impl ResolvesServerCert for ServingIdentity {
     fn resolve(&self, _hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
-        Some(Arc::clone(&self.pair.load().key))
+        self.pair.load().as_ref().map(|pair| Arc::clone(&pair.key))
     }
 }
 
@@ -308,6 +328,49 @@ pub fn server_config(identity: Arc<ServingIdentity>, gate: Option<Arc<ClientGate
     config.send_tls13_tickets = 0;
     config.session_storage = Arc::new(NoServerSessionStorage {});
     Ok(config)
+}
+
+/// Whether a client that trusts `authorities` (PEM) accepts the pair for `host` at this moment, in seconds since 1970.
+///
+/// # Errors
+/// What such a client would say.
+pub fn verify_serving(pair: &ServingPair, authorities: &[u8], host: &str, now: i64) -> Result<(), TlsError> {
+    let refused = |reason: String| TlsError::Authorities {
+        origin: "the caBundle".to_owned(),
+        reason,
+    };
+    let mut roots = RootCertStore::empty();
+    for authority in certificates(authorities, "the caBundle")? {
+        roots.add(authority).map_err(|error| refused(error.to_string()))?;
+    }
+    let verifier = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider())
+        .build()
+        .map_err(|error| refused(error.to_string()))?;
+    let (leaf, chain) = pair
+        .key
+        .cert
+        .split_first()
+        .ok_or_else(|| TlsError::NoCertificate("the pair".to_owned()))?;
+    let name = ServerName::try_from(host).map_err(|error| refused(error.to_string()))?;
+    let moment = UnixTime::since_unix_epoch(Duration::from_secs(u64::try_from(now).unwrap_or_default()));
+    verifier
+        .verify_server_cert(leaf, chain, &name, &[], moment)
+        .map(drop)
+        .map_err(TlsError::Configure)
+}
+
+/// A certificate as PEM.
+pub fn certificate_pem(der: &CertificateDer<'_>) -> String {
+    /// RFC 7468 wants lines of 64 characters.
+    const LINE: usize = 64;
+    let encoded = base64::engine::general_purpose::STANDARD.encode(der);
+    let mut pem = String::from("-----BEGIN CERTIFICATE-----\n");
+    for line in encoded.as_bytes().chunks(LINE) {
+        pem.push_str(&String::from_utf8_lossy(line));
+        pem.push('\n');
+    }
+    pem.push_str("-----END CERTIFICATE-----\n");
+    pem
 }
 
 fn provider() -> Arc<CryptoProvider> {

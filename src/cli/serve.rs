@@ -1,6 +1,7 @@
 //! `runstamp serve`: the admission server.
 
 mod dev;
+mod installation;
 
 use std::io::ErrorKind;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -17,7 +18,8 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use super::policy_args::PolicyArgs;
 use super::{Verdict, output};
 use crate::builtin;
-use crate::review::{Stance, answer};
+use crate::cluster::Member;
+use crate::review::{Stance, answer_with};
 use crate::server::{
     CertificateFiles, Config, Drain, Limits, PolicySources, Readiness, ServeError, Server, follow_certificate,
     follow_client_authorities, follow_policies, now,
@@ -27,12 +29,14 @@ use crate::telemetry::{LogFormat, Metrics, start_logging};
 use crate::tls::{ClientGate, ServingIdentity, ServingPair};
 use crate::watch::Pace;
 use dev::DevFolder;
+use installation::{InstallationArgs, take_part};
 
 const EXAMPLE: &str = "\
 Examples:
   runstamp serve --dev
   runstamp serve --tls-cert tls.crt --tls-key tls.key --policies policies/
   runstamp serve --observe --tls-cert tls.crt --tls-key tls.key
+  runstamp serve --namespace runstamp
 
 SIGTERM drains: not ready at once, still serving for --shutdown-delay, then what is under way is finished.
 Exit code 0: drained; 2: could not start, the drain dropped requests, or a second signal cut it short.";
@@ -42,7 +46,7 @@ Exit code 0: drained; 2: could not start, the drain dropped requests, or a secon
 #[command(after_help = EXAMPLE)]
 pub(super) struct ServeArgs {
     /// Try it out: a throwaway certificate, the starter policies, 127.0.0.1, and a request to paste
-    #[arg(long, conflicts_with_all = ["tls_cert", "tls_key"])]
+    #[arg(long, conflicts_with_all = ["tls_cert", "tls_key", "namespace"])]
     dev: bool,
     /// Decide, count and log, but change and refuse nothing
     #[arg(long, env = "RUNSTAMP_OBSERVE", value_parser = FalseyValueParser::new())]
@@ -52,6 +56,8 @@ pub(super) struct ServeArgs {
     mutate_only: bool,
     #[command(flatten)]
     policies: PolicyArgs,
+    #[command(flatten)]
+    installation: InstallationArgs,
     /// Serving certificate with its chain (PEM); read again when it changes
     #[arg(long, value_name = "FILE", env = "RUNSTAMP_TLS_CERT", requires = "tls_key")]
     tls_cert: Option<PathBuf>,
@@ -73,6 +79,12 @@ pub(super) struct ServeArgs {
     /// Requests at once; one more is answered with 503 immediately
     #[arg(long, value_name = "NUMBER", env = "RUNSTAMP_MAX_IN_FLIGHT", default_value_t = Limits::default().max_in_flight, value_parser = at_least_one())]
     max_in_flight: usize,
+    /// Bytes of all bodies at once; one that does not fit is answered with 503 immediately
+    #[arg(long, value_name = "BYTES", env = "RUNSTAMP_MAX_BUFFERED_BYTES", default_value_t = Limits::default().max_buffered_bytes, value_parser = at_least_one())]
+    max_buffered_bytes: usize,
+    /// Connections at once, on each port; one more is closed immediately
+    #[arg(long, value_name = "NUMBER", env = "RUNSTAMP_MAX_CONNECTIONS", default_value_t = Limits::default().max_connections, value_parser = at_least_one())]
+    max_connections: usize,
     /// How long connections are accepted after SIGTERM [default: 5s; with --dev 0s]
     #[arg(long, value_name = "DURATION", env = "RUNSTAMP_SHUTDOWN_DELAY", value_parser = duration)]
     shutdown_delay: Option<Duration>,
@@ -124,6 +136,11 @@ async fn serve(arguments: &ServeArgs) -> anyhow::Result<Verdict> {
     let policies = Arc::new(open_policies(&sources, &metrics)?);
     let (identity, dev) = arguments.identity()?;
     let gate = arguments.gate()?;
+    let readiness = Arc::new(Readiness::default());
+    let mut member = match arguments.installation.installation() {
+        Some(installation) => Some(Member::join(installation, &readiness).await?),
+        None => None,
+    };
     let config = Config {
         listen: arguments.address(arguments.listen, 8443),
         listen_plain: arguments.address(arguments.listen_plain, 8080),
@@ -131,18 +148,21 @@ async fn serve(arguments: &ServeArgs) -> anyhow::Result<Verdict> {
             max_body_bytes: arguments.max_body_bytes,
             body_time_limit: arguments.body_time_limit,
             max_in_flight: arguments.max_in_flight,
+            max_buffered_bytes: arguments.max_buffered_bytes,
+            max_connections: arguments.max_connections,
         },
         drain: arguments.drain(),
         stance: Stance {
             observe: arguments.observe,
             mutate_only: arguments.mutate_only,
         },
-        answer,
+        answer: answer_with,
         policies: Arc::clone(&policies),
         identity: Arc::clone(&identity),
         gate: gate.clone(),
         metrics: Arc::clone(&metrics),
-        readiness: Arc::new(Readiness::default()),
+        readiness: Arc::clone(&readiness),
+        namespaces: member.as_ref().map(|_| Arc::default()),
     };
     let server = arguments.bind(&config)?;
     tracing::info!(
@@ -152,6 +172,9 @@ async fn serve(arguments: &ServeArgs) -> anyhow::Result<Verdict> {
     );
     announce(&server, dev.as_ref())?;
 
+    if let Some(member) = &mut member {
+        take_part(member, &arguments.installation, arguments.tls_cert.is_none(), &config);
+    }
     let pace = Pace::default();
     tokio::spawn(follow_policies(policies, sources, pace));
     if let (Some(certificate), Some(key)) = (arguments.tls_cert.clone(), arguments.tls_key.clone()) {
@@ -161,7 +184,11 @@ async fn serve(arguments: &ServeArgs) -> anyhow::Result<Verdict> {
     if let (Some(gate), Some(file)) = (gate, arguments.client_ca.clone()) {
         tokio::spawn(follow_client_authorities(gate, file, metrics, pace));
     }
-    verdict_of_drain(server.serve(signals.first()).await)
+    let all_answered = server.serve(signals.first()).await;
+    if let Some(member) = member {
+        member.leave().await;
+    }
+    verdict_of_drain(all_answered)
 }
 
 /// Whoever waits for the end must be able to tell a drain that lost something from one that did not.
@@ -188,18 +215,18 @@ impl ServeArgs {
     }
 
     fn identity(&self) -> anyhow::Result<(Arc<ServingIdentity>, Option<DevFolder>)> {
-        let (pair, dev) = if self.dev {
+        if self.dev {
             let (folder, pair) = DevFolder::create(now())?;
-            (pair, Some(folder))
-        } else {
-            let (Some(certificate), Some(key)) = (&self.tls_cert, &self.tls_key) else {
-                bail!(
-                    "serve needs --tls-cert FILE and --tls-key FILE, which runstamp certs generate makes, or --dev to try it out"
-                );
-            };
-            (ServingPair::from_files(certificate, key)?, None)
+            return Ok((Arc::new(ServingIdentity::new(pair)), Some(folder)));
+        }
+        let identity = match (&self.tls_cert, &self.tls_key) {
+            (Some(certificate), Some(key)) => ServingIdentity::new(ServingPair::from_files(certificate, key)?),
+            _ if self.installation.is_given() => ServingIdentity::empty(),
+            _ => bail!(
+                "serve needs --namespace NAME in a cluster, or --tls-cert FILE and --tls-key FILE, which runstamp certs generate makes, or --dev to try it out"
+            ),
         };
-        Ok((Arc::new(ServingIdentity::new(pair)), dev))
+        Ok((Arc::new(identity), None))
     }
 
     fn gate(&self) -> anyhow::Result<Option<Arc<ClientGate>>> {

@@ -49,6 +49,7 @@ pub struct PolicySet {
     digest: Digest,
     index: PolicyIndex,
     by_name: HashMap<Arc<str>, usize>,
+    selects_namespaces: bool,
 }
 
 impl PolicySet {
@@ -66,6 +67,9 @@ impl PolicySet {
             .iter()
             .map(|policy| (Arc::clone(&policy.name), policy.index))
             .collect();
+        let selects_namespaces = policies
+            .iter()
+            .any(|policy| policy.matcher.namespace_selector.is_some());
         Self {
             integrations,
             registry,
@@ -75,7 +79,13 @@ impl PolicySet {
             digest,
             index,
             by_name,
+            selects_namespaces,
         }
+    }
+
+    /// Whether any policy asks for the labels of namespaces.
+    pub fn selects_namespaces(&self) -> bool {
+        self.selects_namespaces
     }
 
     /// The digest of the set.

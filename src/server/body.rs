@@ -1,16 +1,20 @@
 //! Reading request bodies within their limits of size and time.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::Body;
 use bytes::{Bytes, BytesMut};
 use http_body_util::BodyExt;
 use hyper::body::Body as _;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::telemetry::Rejection;
 
 /// How much memory is set aside on a client's word before anything has arrived.
 const MOST_ON_CREDIT: usize = 256 * 1024;
+
+const KIBIBYTE: usize = 1024;
 
 /// How much of a refused body is read and thrown away, in multiples of the size limit.
 const DISCARD_FACTOR: usize = 4;
@@ -27,36 +31,76 @@ pub(super) struct BodyLimits {
     pub(super) time: Duration,
 }
 
+/// How much memory all bodies together may take.
+#[derive(Debug, Clone)]
+pub(super) struct Memory {
+    kibibytes: Arc<Semaphore>,
+}
+
+impl Memory {
+    /// That many bytes, rounded up to a kibibyte.
+    pub(super) fn new(bytes: usize) -> Self {
+        Self {
+            kibibytes: Arc::new(Semaphore::new(bytes.div_ceil(KIBIBYTE).min(Semaphore::MAX_PERMITS))),
+        }
+    }
+
+    /// Takes what so many bytes need, if there is so much left.
+    fn take(&self, bytes: usize) -> Result<OwnedSemaphorePermit, Rejection> {
+        let kibibytes = u32::try_from(bytes.div_ceil(KIBIBYTE)).map_err(|_| Rejection::TooLarge)?;
+        Arc::clone(&self.kibibytes)
+            .try_acquire_many_owned(kibibytes)
+            .map_err(|_| Rejection::Overloaded)
+    }
+}
+
+/// A body that has been read, and the memory that it takes until it is dropped.
+#[derive(Debug)]
+pub(super) struct Received {
+    /// The body.
+    pub(super) bytes: Bytes,
+    _memory: OwnedSemaphorePermit,
+}
+
 /// Reads a body whole.
-pub(super) async fn read(body: &mut Body, limits: BodyLimits) -> Result<Bytes, Rejection> {
+pub(super) async fn read(body: &mut Body, limits: BodyLimits, memory: &Memory) -> Result<Received, Rejection> {
     // What is announced as too large need not be looked at.
     if body.size_hint().lower() > limits.bytes as u64 {
         return Err(Rejection::TooLarge);
     }
-    tokio::time::timeout(limits.time, collect(body, limits.bytes))
+    tokio::time::timeout(limits.time, collect(body, limits.bytes, memory))
         .await
         .unwrap_or(Err(Rejection::TooSlow))
 }
 
-async fn collect(body: &mut Body, limit: usize) -> Result<Bytes, Rejection> {
+async fn collect(body: &mut Body, limit: usize, memory: &Memory) -> Result<Received, Rejection> {
     let announced = usize::try_from(body.size_hint().lower()).unwrap_or(limit);
-    let Some(first) = next(body).await? else {
-        return Ok(Bytes::new());
-    };
-    if body.is_end_stream() && first.len() <= limit {
+    let first = next(body).await?.unwrap_or_default();
+    if first.len() > limit {
+        return Err(Rejection::TooLarge);
+    }
+    // Taken as the bytes arrive: what a client only announces takes nothing from others.
+    let mut taken = memory.take(first.len())?;
+    if body.is_end_stream() {
         // The ordinary review arrives in one piece, which then need not be copied.
-        return Ok(first);
+        return Ok(Received {
+            bytes: first,
+            _memory: taken,
+        });
     }
     let mut whole = BytesMut::with_capacity(announced.min(MOST_ON_CREDIT).max(first.len()));
-    let mut piece = Some(first);
-    while let Some(bytes) = piece {
+    whole.extend_from_slice(&first);
+    while let Some(bytes) = next(body).await? {
         if whole.len().saturating_add(bytes.len()) > limit {
             return Err(Rejection::TooLarge);
         }
+        taken.merge(memory.take(bytes.len())?);
         whole.extend_from_slice(&bytes);
-        piece = next(body).await?;
     }
-    Ok(whole.freeze())
+    Ok(Received {
+        bytes: whole.freeze(),
+        _memory: taken,
+    })
 }
 
 async fn next(body: &mut Body) -> Result<Option<Bytes>, Rejection> {
@@ -139,8 +183,12 @@ mod tests {
             .start_paused(true)
             .build()
             .unwrap();
-        let read = runtime.block_on(read(&mut body, LIMITS));
-        assert_eq!(read, expected.map(|text| Bytes::from_static(text.as_bytes())));
+        let memory = Memory::new(KIBIBYTE * 4);
+        let read = runtime.block_on(read(&mut body, LIMITS, &memory));
+        assert_eq!(
+            read.map(|received| received.bytes),
+            expected.map(|text| Bytes::from_static(text.as_bytes()))
+        );
     }
 
     #[test]
@@ -148,6 +196,28 @@ mod tests {
         check(Body::empty(), Ok(""));
         check(Body::from("0123456789"), Ok("0123456789"));
         check(pieces(&["01", "", "23456789"]), Ok("0123456789"));
+    }
+
+    #[tokio::test]
+    async fn bodies_share_the_memory_and_give_it_back() {
+        let memory = Memory::new(2 * KIBIBYTE);
+        let limits = BodyLimits {
+            bytes: 8 * KIBIBYTE,
+            ..LIMITS
+        };
+        let body = |size: usize| Body::from("x".repeat(size));
+        let first = read(&mut body(KIBIBYTE + 1), limits, &memory).await.unwrap();
+        let second = read(&mut body(1), limits, &memory).await.map(drop);
+        assert_eq!(second, Err(Rejection::Overloaded));
+        drop(first);
+        assert!(read(&mut body(2 * KIBIBYTE), limits, &memory).await.is_ok());
+        // In pieces it is no different.
+        let mut body = Body::new(Pieces([&*"y".repeat(KIBIBYTE).leak(); 3].into()));
+        assert_eq!(
+            read(&mut body, limits, &memory).await.map(drop),
+            Err(Rejection::Overloaded)
+        );
+        assert_eq!(memory.kibibytes.available_permits(), 2);
     }
 
     #[test]

@@ -21,7 +21,7 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{Semaphore, mpsc, watch};
 use tokio_rustls::TlsAcceptor;
 
 use super::BACKLOG;
@@ -68,6 +68,7 @@ pub(super) struct Port {
     pub(super) tls: Option<TlsAcceptor>,
     pub(super) router: Router,
     pub(super) metrics: Arc<Metrics>,
+    pub(super) max_connections: usize,
 }
 
 impl Port {
@@ -79,20 +80,35 @@ impl Port {
             tls,
             router,
             metrics,
+            max_connections,
         } = self;
+        let seats = Arc::new(Semaphore::new(max_connections.min(Semaphore::MAX_PERMITS)));
         let endpoint = Arc::new(Endpoint {
             tls,
             router,
             metrics,
             refused_by_clients: Throttle::new(),
+            too_many: Throttle::new(),
         });
         // Every connection holds a sender; the receiver learns when the last is gone.
         let (alive, mut all_gone) = mpsc::channel::<Infallible>(1);
         let spawn_connection = |stream, peer| {
+            let Ok(seat) = Arc::clone(&seats).try_acquire_owned() else {
+                // Closing at once tells the client more than silence, and costs nothing.
+                endpoint.metrics.count_rejection(Rejection::Connections);
+                if let Some(held_back) = endpoint.too_many.pass() {
+                    tracing::warn!(
+                        max_connections,
+                        held_back,
+                        "too many connections: new ones are closed at once"
+                    );
+                }
+                return;
+            };
             let endpoint = Arc::clone(&endpoint);
             let (phase, alive) = (follow.clone(), alive.clone());
             tokio::spawn(async move {
-                let _alive = alive;
+                let _alive = (alive, seat);
                 let mut end = phase.clone();
                 tokio::select! {
                     biased;
@@ -157,6 +173,7 @@ struct Endpoint {
     router: Router,
     metrics: Arc<Metrics>,
     refused_by_clients: Throttle,
+    too_many: Throttle,
 }
 
 impl Endpoint {
@@ -283,6 +300,7 @@ mod tests {
             tls: None,
             router: Router::new().route("/", axum::routing::get(|| async { "served" })),
             metrics: Arc::new(Metrics::new()),
+            max_connections: 100,
         };
         let (_phase, follow) = watch::channel(Phase::Closing);
         port.serve(follow).await;

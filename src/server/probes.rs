@@ -28,7 +28,7 @@ pub(super) fn router(app: Arc<App>) -> Router {
 async fn readyz(State(app): State<Arc<App>>) -> Response {
     let report = app
         .readiness
-        .report(&app.policies.status(), app.identity.current().expiry());
+        .report(&app.policies.status(), app.identity.current().map(|pair| pair.expiry()));
     let status = if report.ready {
         StatusCode::OK
     } else {

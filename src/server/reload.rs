@@ -105,7 +105,8 @@ pub async fn follow_certificate(
         match ServingPair::from_files(&files.certificate, &files.key) {
             Ok(pair) => {
                 last_error = None;
-                if !pair.shows_the_same(&identity.current()) {
+                let is_new = identity.current().is_none_or(|current| !pair.shows_the_same(&current));
+                if is_new {
                     let expiry = pair.expiry();
                     metrics.set_certificate_expiry(expiry);
                     identity.replace(pair);

@@ -1,8 +1,10 @@
 //! The webhooks: a request is admitted to a slot, read, judged and answered.
 
+use std::cell::RefCell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::pin;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use axum::Router;
 use axum::body::Body;
@@ -10,16 +12,25 @@ use axum::extract::{Request, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
-use bytes::Bytes;
+use tokio::sync::OwnedSemaphorePermit;
 
 use super::App;
-use super::body;
+use super::body::{self, Received};
 use crate::review::{NotAReview, Webhook};
-use crate::telemetry::{Rejection, log_reply};
+use crate::telemetry::{InFlight, Rejection, log_reply};
 
 /// Reviews from this size on are judged on a thread of their own. Parsing takes about a microsecond a kilobyte, so
 /// smaller ones are done sooner than a thread would have begun; the largest would keep others waiting for milliseconds.
 const LARGE_REVIEW: usize = 256 * 1024;
+
+/// How long a body may take before its sender counts as slow. The API server sends it along with the head.
+const SLOW: Duration = Duration::from_millis(250);
+
+/// Nobody waits longer: the longest that a webhook configuration can say.
+const LONGEST_PATIENCE: Duration = Duration::from_secs(30);
+
+/// How long a request waits for the watch to tell of its namespace.
+const NAMESPACE_PATIENCE: Duration = Duration::from_millis(500);
 
 /// The paths that the API server calls; everything else is refused and counted.
 pub(super) fn router(app: Arc<App>) -> Router {
@@ -40,74 +51,188 @@ async fn validate(State(app): State<Arc<App>>, request: Request) -> Response {
 }
 
 async fn wrong_method(State(app): State<Arc<App>>, request: Request) -> Response {
-    refuse(&app, Rejection::Method, request.headers(), &mut Body::empty()).await
+    refuse(
+        &app,
+        Rejection::Method,
+        request.headers(),
+        &mut Body::empty(),
+        LONGEST_PATIENCE,
+    )
+    .await
 }
 
 async fn wrong_path(State(app): State<Arc<App>>, request: Request) -> Response {
-    refuse(&app, Rejection::Path, request.headers(), &mut Body::empty()).await
+    refuse(
+        &app,
+        Rejection::Path,
+        request.headers(),
+        &mut Body::empty(),
+        LONGEST_PATIENCE,
+    )
+    .await
 }
 
 async fn review(app: Arc<App>, webhook: Webhook, request: Request) -> Response {
     let (head, mut body) = request.into_parts();
+    let patience = patience(head.uri.query());
     // Held until the answer is made. Being at the limit is said at once: late answers cost the API server more.
     let Ok(slot) = Arc::clone(&app.slots).try_acquire_owned() else {
-        return refuse(&app, Rejection::Overloaded, &head.headers, &mut body).await;
+        return refuse(&app, Rejection::Overloaded, &head.headers, &mut body, patience).await;
     };
     let in_flight = app.metrics.enter();
     if !is_json(&head.headers) {
-        return refuse(&app, Rejection::ContentType, &head.headers, &mut body).await;
+        return refuse(&app, Rejection::ContentType, &head.headers, &mut body, patience).await;
     }
-    let bytes = match body::read(&mut body, app.limits.body()).await {
-        Ok(bytes) => bytes,
+    let (received, slot) = match receive(&app, &mut body, slot, patience).await {
+        Ok(received) => received,
         Err(reason) => {
-            drop((slot, in_flight));
-            return refuse(&app, reason, &head.headers, &mut body).await;
+            drop(in_flight);
+            return refuse(&app, reason, &head.headers, &mut body, patience).await;
         }
     };
-    if bytes.len() < LARGE_REVIEW {
-        return judge(&app, webhook, &bytes);
+    let request = Held {
+        webhook,
+        received,
+        _slot: slot,
+        _in_flight: in_flight,
+    };
+    let unknown = match judge(&app, request).await {
+        Ok(response) => return response,
+        Err(unknown) => unknown,
+    };
+    // The Run is in a namespace of which the watch has not told yet: the API server admits none to a namespace that
+    // does not exist, so it is a matter of milliseconds.
+    if let Some(namespaces) = &app.namespaces {
+        let is_known = namespaces
+            .wait_for(&unknown.namespace, NAMESPACE_PATIENCE.min(patience / 2))
+            .await;
+        if !is_known {
+            tracing::warn!(
+                namespace = unknown.namespace,
+                "the labels of the namespace are not known: policies with a namespaceSelector do not match"
+            );
+        }
     }
-    let task = tokio::task::spawn_blocking(move || {
-        // The slot goes along: a client that hangs up does not end the work.
-        let _held = (slot, in_flight);
-        judge(&app, webhook, &bytes)
-    });
-    task.await
-        .unwrap_or_else(|_| text(StatusCode::INTERNAL_SERVER_ERROR, "internal error"))
+    match judge_finally(app, unknown.request).await {
+        Some(response) => response,
+        None => text(StatusCode::INTERNAL_SERVER_ERROR, "internal error"),
+    }
 }
 
-/// Decides, counts and logs.
-fn judge(app: &App, webhook: Webhook, bytes: &Bytes) -> Response {
+/// Reads the body. Whoever sends it slowly gives up the slot meanwhile, so that slow clients take none from others.
+async fn receive(
+    app: &App,
+    body: &mut Body,
+    slot: OwnedSemaphorePermit,
+    patience: Duration,
+) -> Result<(Received, OwnedSemaphorePermit), Rejection> {
+    let mut reading = pin!(body::read(body, app.limits.body(patience), &app.memory));
+    if let Ok(received) = tokio::time::timeout(SLOW, reading.as_mut()).await {
+        return Ok((received?, slot));
+    }
+    drop(slot);
+    let Ok(_seat) = app.slow_slots.try_acquire() else {
+        return Err(Rejection::TooSlow);
+    };
+    let received = reading.await?;
+    let slot = Arc::clone(&app.slots)
+        .try_acquire_owned()
+        .map_err(|_| Rejection::Overloaded)?;
+    Ok((received, slot))
+}
+
+/// A request that is being judged, with everything that it holds until it is answered.
+struct Held {
+    webhook: Webhook,
+    received: Received,
+    _slot: OwnedSemaphorePermit,
+    _in_flight: InFlight,
+}
+
+/// A request that cannot be judged before the labels of its namespace are known.
+struct UnknownNamespace {
+    namespace: String,
+    request: Held,
+}
+
+async fn judge(app: &Arc<App>, request: Held) -> Result<Response, UnknownNamespace> {
+    if request.received.bytes.len() < LARGE_REVIEW {
+        return judge_at_once(app, request, false);
+    }
+    let app = Arc::clone(app);
+    // Everything that is held goes along: a client that hangs up does not end the work.
+    tokio::task::spawn_blocking(move || judge_at_once(&app, request, false))
+        .await
+        .unwrap_or_else(|_| Ok(text(StatusCode::INTERNAL_SERVER_ERROR, "internal error")))
+}
+
+/// The same with what is known of the namespace now.
+async fn judge_finally(app: Arc<App>, request: Held) -> Option<Response> {
+    let judged = tokio::task::spawn_blocking(move || judge_at_once(&app, request, true).ok());
+    judged.await.ok().flatten()
+}
+
+/// Decides, counts and logs; where the namespace is not known and that matters, only `finally`.
+fn judge_at_once(app: &App, request: Held, finally: bool) -> Result<Response, UnknownNamespace> {
     let begun = Instant::now();
     let live = app.policies.live();
+    let unknown = RefCell::new(None);
+    let labels = |namespace: &str| {
+        let labels = app.namespaces.as_ref()?.labels(namespace);
+        if labels.is_none() && !finally {
+            unknown.replace(Some(namespace.to_owned()));
+        }
+        labels
+    };
+    let (webhook, bytes) = (request.webhook, &request.received.bytes);
     let decided = catch_unwind(AssertUnwindSafe(|| {
-        let reply = (app.answer)(webhook, bytes, &live.set, app.stance)?;
+        let reply = (app.answer)(webhook, bytes, &live.set, app.stance, &labels)?;
+        if unknown.borrow().is_some() {
+            return Ok(None);
+        }
         let took = begun.elapsed();
         app.metrics.count_review(webhook, &reply, took);
         live.meters.count(&reply.decision);
         log_reply(webhook, &reply, app.stance, took);
-        Ok(reply.body)
+        Ok(Some(reply.body))
     }));
     match decided {
-        Ok(Ok(body)) => (
+        Ok(Ok(Some(body))) => Ok((
             [(header::CONTENT_TYPE, HeaderValue::from_static("application/json"))],
             body,
         )
-            .into_response(),
+            .into_response()),
+        Ok(Ok(None)) => Err(UnknownNamespace {
+            namespace: unknown.take().unwrap_or_default(),
+            request,
+        }),
         Ok(Err(NotAReview(reason))) => {
             let line = NotAReview(reason).to_string();
             app.metrics.count_rejection(Rejection::NotAReview);
             app.rejections.warn(Rejection::NotAReview, &line);
-            text(StatusCode::BAD_REQUEST, &line)
+            Ok(text(StatusCode::BAD_REQUEST, &line))
         }
         Err(_) => {
             // A defect. The API server's failurePolicy decides what becomes of this request, and others go on. What
             // the panic said may hold parts of the object, so only its place is logged, by the panic hook.
             app.metrics.count_rejection(Rejection::Panic);
             tracing::error!("a decision ended in a panic: please report this as a bug");
-            text(StatusCode::INTERNAL_SERVER_ERROR, "internal error")
+            Ok(text(StatusCode::INTERNAL_SERVER_ERROR, "internal error"))
         }
     }
+}
+
+/// How long the API server waits: it says so in the query, as `timeout=3s`, in Go's way of writing a duration.
+///
+/// Source: `k8s.io/apiserver/pkg/admission/plugin/webhook/mutating/dispatcher.go`.
+fn patience(query: Option<&str>) -> Duration {
+    let parameters = query.unwrap_or_default().split('&');
+    let stated = parameters
+        .filter_map(|parameter| parameter.strip_prefix("timeout="))
+        .next_back()
+        .and_then(|value| value.parse::<jiff::SignedDuration>().ok())
+        .and_then(|duration| Duration::try_from(duration).ok());
+    stated.unwrap_or(LONGEST_PATIENCE).min(LONGEST_PATIENCE)
 }
 
 fn is_json(headers: &HeaderMap) -> bool {
@@ -119,7 +244,7 @@ fn is_json(headers: &HeaderMap) -> bool {
 }
 
 /// Turns a request away, in one line of text that the client has a chance to read.
-async fn refuse(app: &App, reason: Rejection, headers: &HeaderMap, body: &mut Body) -> Response {
+async fn refuse(app: &App, reason: Rejection, headers: &HeaderMap, body: &mut Body, patience: Duration) -> Response {
     app.metrics.count_rejection(reason);
     let limits = &app.limits;
     let (status, line) = match reason {
@@ -129,12 +254,15 @@ async fn refuse(app: &App, reason: Rejection, headers: &HeaderMap, body: &mut Bo
         ),
         Rejection::TooSlow => (
             StatusCode::REQUEST_TIMEOUT,
-            format!("expected the body within {:?}", limits.body_time_limit),
+            format!("expected the body within {:?}", limits.body(patience).time),
         ),
         Rejection::CutOff => (StatusCode::BAD_REQUEST, "the body broke off".to_owned()),
         Rejection::Overloaded => (
             StatusCode::SERVICE_UNAVAILABLE,
-            format!("{} requests are under way, which is the limit", limits.max_in_flight),
+            format!(
+                "{} requests or {} bytes of them are under way, which is the limit",
+                limits.max_in_flight, limits.max_buffered_bytes
+            ),
         ),
         Rejection::ContentType => (
             StatusCode::UNSUPPORTED_MEDIA_TYPE,
@@ -143,12 +271,14 @@ async fn refuse(app: &App, reason: Rejection, headers: &HeaderMap, body: &mut Bo
         Rejection::Method => (StatusCode::METHOD_NOT_ALLOWED, "expected POST".to_owned()),
         Rejection::Path => (StatusCode::NOT_FOUND, "expected /mutate or /validate".to_owned()),
         Rejection::NotAReview => (StatusCode::BAD_REQUEST, "not an AdmissionReview".to_owned()),
-        Rejection::Handshake | Rejection::Panic => (StatusCode::INTERNAL_SERVER_ERROR, "internal error".to_owned()),
+        Rejection::Handshake | Rejection::Connections | Rejection::Panic => {
+            (StatusCode::INTERNAL_SERVER_ERROR, "internal error".to_owned())
+        }
     };
     app.rejections.warn(reason, &line);
     // A slow body has had its time, and a client that asks first has not begun to send.
     if reason != Rejection::TooSlow && !headers.contains_key(header::EXPECT) {
-        body::discard(body, limits.body()).await;
+        body::discard(body, limits.body(patience)).await;
     }
     let mut response = text(status, &line);
     if matches!(reason, Rejection::TooLarge | Rejection::TooSlow | Rejection::CutOff) {

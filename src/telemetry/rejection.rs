@@ -13,6 +13,8 @@ pub enum Rejection {
     CutOff,
     /// As many requests as allowed were under way.
     Overloaded,
+    /// As many connections as allowed were open.
+    Connections,
     /// The body is no AdmissionReview.
     NotAReview,
     /// The content type is not JSON.
@@ -29,11 +31,12 @@ pub enum Rejection {
 
 impl Rejection {
     /// All of them, each at its own position.
-    pub(super) const ALL: [Self; 10] = [
+    pub(super) const ALL: [Self; 11] = [
         Self::TooLarge,
         Self::TooSlow,
         Self::CutOff,
         Self::Overloaded,
+        Self::Connections,
         Self::NotAReview,
         Self::ContentType,
         Self::Method,
@@ -49,6 +52,7 @@ impl Rejection {
             Self::TooSlow => "too_slow",
             Self::CutOff => "cut_off",
             Self::Overloaded => "overloaded",
+            Self::Connections => "connections",
             Self::NotAReview => "not_a_review",
             Self::ContentType => "content_type",
             Self::Method => "method",

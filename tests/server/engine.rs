@@ -1,14 +1,16 @@
 //! Real decisions behind the server: what is answered, observed and counted.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use runstamp::namespaces::Namespaces;
 use runstamp::policy_file::PolicyText;
-use runstamp::review::{Stance, answer};
-use runstamp::server::now;
+use runstamp::review::{Stance, answer_with};
+use runstamp::server::{Config, now};
 use runstamp::store::PolicyStore;
 use serde_json::{Value, json};
 
-use crate::harness::{TestServer, within};
+use crate::harness::{TestServer, eventually, within};
 
 const POLICIES: &str = "\
 apiVersion: runstamp.dev/v1alpha1
@@ -28,16 +30,20 @@ spec:
 ";
 
 fn start(stance: Stance) -> TestServer {
+    start_with(POLICIES, |config| config.stance = stance)
+}
+
+fn start_with(policies: &'static str, change: impl FnOnce(&mut Config)) -> TestServer {
     TestServer::start_with(|config| {
         let mut texts = runstamp::builtin::policies();
         texts.push(PolicyText {
             name: "policies.yaml".to_owned(),
-            content: POLICIES.as_bytes().to_vec(),
+            content: policies.as_bytes().to_vec(),
             builtin: false,
         });
         config.policies = Arc::new(PolicyStore::open(texts, Arc::clone(&config.metrics), now()).unwrap());
-        config.answer = answer;
-        config.stance = stance;
+        config.answer = answer_with;
+        change(config);
     })
 }
 
@@ -206,4 +212,61 @@ async fn strange_bodies_have_the_specified_answers() {
     }
     let reply = ask(&server, "/mutate", &ordinary).await;
     assert_eq!(judged(&reply), (json!(true), Value::Null));
+}
+
+const SELECTIVE: &str = "\
+apiVersion: runstamp.dev/v1alpha1
+kind: RunPolicy
+metadata: {name: team}
+spec:
+  match:
+    namespaceSelector: {matchLabels: {team: web}}
+  inject:
+    annotations: {ci.example.com/team: web}
+";
+
+fn patched(answer: &Value) -> bool {
+    answer["response"]["patch"].is_string()
+}
+
+async fn mutate(server: &TestServer) -> Value {
+    let body = review(&json!({}), None);
+    within(server.client().await.post("/mutate", &body)).await.json()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_namespace_of_a_moment_ago_is_waited_for() {
+    let namespaces = Arc::new(Namespaces::default());
+    let known = Arc::clone(&namespaces);
+    let server = start_with(SELECTIVE, |config| config.namespaces = Some(known));
+    let labels = |team: &str| Arc::new(BTreeMap::from([("team".to_owned(), team.to_owned())]));
+    let mut asking = Box::pin(mutate(&server));
+    // Whatever comes first: the Run, or what the watch tells. Both orders give the same.
+    let early = tokio::select! {
+        answer = &mut asking => Some(answer),
+        () = async {
+            eventually("the review is under way", async || {
+                server.metric("runstamp_in_flight_reviews") == Some(1.0)
+            })
+            .await;
+        } => None,
+    };
+    namespaces.insert("other".to_owned(), labels("api"));
+    namespaces.insert("ci".to_owned(), labels("web"));
+    let answer = match early {
+        Some(answer) => answer,
+        None => asking.await,
+    };
+    assert!(patched(&answer), "{answer}");
+    namespaces.insert("ci".to_owned(), labels("api"));
+    let answer = mutate(&server).await;
+    assert!(!patched(&answer), "{answer}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_namespace_that_stays_unknown_is_not_waited_for_for_ever() {
+    let server = start_with(SELECTIVE, |config| config.namespaces = Some(Arc::default()));
+    let answer = mutate(&server).await;
+    assert_eq!(answer["response"]["allowed"], true);
+    assert!(!patched(&answer), "{answer}");
 }

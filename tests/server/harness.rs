@@ -10,7 +10,7 @@ use runstamp::domain::decision::{Decision, Lineage};
 use runstamp::domain::policy_set::PolicySet;
 use runstamp::domain::words::RunKind;
 use runstamp::policy_file::PolicyText;
-use runstamp::review::{NotAReview, Reply, Stance, Subject, Webhook};
+use runstamp::review::{LabelsOf, NotAReview, Reply, Stance, Subject, Webhook};
 use runstamp::server::{Config, Drain, Limits, Readiness, Server, now};
 use runstamp::store::PolicyStore;
 use runstamp::telemetry::Metrics;
@@ -71,6 +71,7 @@ impl TestServer {
             gate: None,
             metrics,
             readiness: Arc::new(Readiness::default()),
+            namespaces: None,
         };
         change(&mut config);
         let server = Server::bind(config.clone()).unwrap();
@@ -202,6 +203,7 @@ pub(crate) fn allow<'a>(
     body: &'a [u8],
     set: &PolicySet,
     stance: Stance,
+    _: LabelsOf<'_>,
 ) -> Result<Reply<'a>, NotAReview> {
     let review: Value = serde_json::from_slice(body).map_err(|error| NotAReview(error.to_string()))?;
     let uid = review["request"]["uid"]

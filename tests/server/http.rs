@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use runstamp::domain::policy_set::PolicySet;
-use runstamp::review::{NotAReview, Reply, Stance, Webhook};
+use runstamp::review::{LabelsOf, NotAReview, Reply, Stance, Webhook};
 
 use crate::client::{connect_plain, post_head};
 use crate::harness::{TestServer, allow, eventually, review, within};
@@ -186,8 +186,14 @@ async fn a_body_that_breaks_off_frees_its_slot() {
     assert_eq!(answer.status, 200);
 }
 
-fn panics<'a>(webhook: Webhook, body: &'a [u8], set: &PolicySet, stance: Stance) -> Result<Reply<'a>, NotAReview> {
-    let reply = allow(webhook, body, set, stance)?;
+fn panics<'a>(
+    webhook: Webhook,
+    body: &'a [u8],
+    set: &PolicySet,
+    stance: Stance,
+    namespaces: LabelsOf<'_>,
+) -> Result<Reply<'a>, NotAReview> {
+    let reply = allow(webhook, body, set, stance, namespaces)?;
     assert!(&*reply.subject.uid != "secret", "secret");
     Ok(reply)
 }

@@ -1,18 +1,45 @@
 //! Too many at once: turned away at once, and everybody else answered rightly.
 
-use std::sync::Arc;
+use std::sync::{Arc, Condvar, Mutex};
 
+use runstamp::domain::policy_set::PolicySet;
+use runstamp::review::{LabelsOf, NotAReview, Reply, Stance, Webhook};
 use tokio::task::JoinSet;
 
 use crate::client::{connect, post_head};
-use crate::harness::{TestServer, eventually, review, within};
+use crate::harness::{TestServer, allow, eventually, review, within};
+
+/// What the reviews called `held` wait for.
+static HOLD: (Mutex<bool>, Condvar) = (Mutex::new(true), Condvar::new());
+
+fn hold<'a>(
+    webhook: Webhook,
+    body: &'a [u8],
+    set: &PolicySet,
+    stance: Stance,
+    namespaces: LabelsOf<'_>,
+) -> Result<Reply<'a>, NotAReview> {
+    let reply = allow(webhook, body, set, stance, namespaces)?;
+    if reply.subject.uid == "held" {
+        let held = HOLD.0.lock().unwrap();
+        drop(HOLD.1.wait_while(held, |held| *held).unwrap());
+    }
+    Ok(reply)
+}
+
+/// Large enough to be judged on a thread of its own.
+const LARGE: usize = 512 * 1024;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn one_more_than_the_limit_is_turned_away_at_once() {
-    let server = TestServer::start_with(|config| config.limits.max_in_flight = 1);
-    let body = review("first", 0);
+    let server = TestServer::start_with(|config| {
+        config.limits.max_in_flight = 1;
+        config.answer = hold;
+    });
     let mut first = server.client().await;
+    let body = review("held", LARGE);
     first.send(post_head("/mutate", body.len()).as_bytes()).await.unwrap();
+    first.send(body.as_bytes()).await.unwrap();
     eventually("the slot is taken", async || {
         server.metric("runstamp_in_flight_reviews") == Some(1.0)
     })
@@ -21,12 +48,70 @@ async fn one_more_than_the_limit_is_turned_away_at_once() {
     let answer = within(second.post("/mutate", &review("second", 0))).await;
     assert_eq!(
         (answer.status, answer.body.as_str()),
-        (503, "1 requests are under way, which is the limit\n")
+        (
+            503,
+            "1 requests or 67108864 bytes of them are under way, which is the limit\n"
+        )
     );
-    first.send(body.as_bytes()).await.unwrap();
-    assert_eq!(within(first.answer()).await.json()["response"]["uid"], "first");
+    *HOLD.0.lock().unwrap() = false;
+    HOLD.1.notify_all();
+    assert_eq!(within(first.answer()).await.json()["response"]["uid"], "held");
     let answer = within(second.post("/mutate", &review("again", 0))).await;
     assert_eq!(answer.status, 200, "the same connection may try again");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_slow_client_takes_nobody_s_slot() {
+    let server = TestServer::start_with(|config| config.limits.max_in_flight = 1);
+    let body = review("slow", 0);
+    let mut slow = server.client().await;
+    slow.send(post_head("/mutate", body.len()).as_bytes()).await.unwrap();
+    let mut other = server.client().await;
+    eventually("somebody else is served", async || {
+        let answer = within(other.post("/mutate", &review("other", 0))).await;
+        answer.status == 200
+    })
+    .await;
+    assert_eq!(server.metric("runstamp_in_flight_reviews"), Some(1.0));
+    slow.send(body.as_bytes()).await.unwrap();
+    assert_eq!(within(slow.answer()).await.json()["response"]["uid"], "slow");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nobody_is_waited_for_longer_than_the_api_server_waits() {
+    let server = TestServer::start();
+    let mut client = server.client().await;
+    client
+        .send(post_head("/mutate?timeout=300ms", 10).as_bytes())
+        .await
+        .unwrap();
+    let answer = within(client.answer()).await;
+    assert_eq!(
+        (answer.status, answer.body.as_str()),
+        (408, "expected the body within 300ms\n")
+    );
+    // What says nothing that can be understood is as good as nothing.
+    for query in ["?timeout=soon", "?timeout=", "?timeout=-1s", "?timeout=99999999h", "?"] {
+        let answer = within(server.client().await.post(&format!("/mutate{query}"), &review("a", 0))).await;
+        assert_eq!(answer.status, 200, "{query}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_connection_more_than_the_limit_is_closed_at_once() {
+    let server = TestServer::start_with(|config| config.limits.max_connections = 1);
+    let mut first = server.client().await;
+    assert!(connect(server.address, server.greeting().config()).await.is_err());
+    assert_eq!(within(first.post("/mutate", &review("a", 0))).await.status, 200);
+    drop(first);
+    eventually("there is room again", async || {
+        connect(server.address, server.greeting().config()).await.is_ok()
+    })
+    .await;
+    eventually("it was counted", async || {
+        server.metric("runstamp_rejected_requests_total{reason=\"connections\"}") >= Some(1.0)
+    })
+    .await;
 }
 
 const CONNECTIONS: usize = 2_000;
@@ -52,17 +137,21 @@ async fn storm() {
     }
     let mut clients = within(connecting.join_all()).await;
 
-    // Everything but the last byte: as many requests as allowed hold their slots until the last byte comes.
+    // Everything but the last byte: as many requests as allowed are waited for until the last byte comes.
     for (number, client) in &mut clients {
         let body = review(&format!("uid-{number}"), 0);
         let request = format!("{}{body}", post_head("/mutate", body.len()));
         client.send(&request.as_bytes()[..request.len() - 1]).await.unwrap();
     }
     let limit = runstamp::server::Limits::default().max_in_flight;
-    let overloaded = "runstamp_rejected_requests_total{reason=\"overloaded\"}";
     let turned_away = (CONNECTIONS - limit) as f64;
     eventually("everybody beyond the limit is turned away", async || {
-        server.metric(overloaded) == Some(turned_away)
+        let rejected = |reason: &str| {
+            let metric = format!("runstamp_rejected_requests_total{{reason=\"{reason}\"}}");
+            server.metric(&metric).unwrap_or_default()
+        };
+        // Whoever came within the limit and did not go on counts as slow, and there is a limit to those as well.
+        rejected("overloaded") + rejected("too_slow") == turned_away
     })
     .await;
     assert_eq!(server.metric("runstamp_in_flight_reviews"), Some(limit as f64));
@@ -77,7 +166,7 @@ async fn storm() {
                 served += 1;
                 assert_eq!(answer.json()["response"]["uid"], format!("uid-{number}"));
             }
-            503 => refused += 1,
+            503 | 408 => refused += 1,
             _ => panic!("{answer:?}"),
         }
     }
