@@ -6,7 +6,6 @@
 use std::convert::Infallible;
 use std::future::poll_fn;
 use std::net::SocketAddr;
-use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -236,7 +235,7 @@ impl Endpoint {
                 match first.await {
                     Some(ended) => ended,
                     None => {
-                        Pin::new(&mut connection).graceful_shutdown();
+                        std::pin::Pin::new(&mut connection).graceful_shutdown();
                         poll_fn(|context| connection.poll_without_shutdown(context)).await
                     }
                 }

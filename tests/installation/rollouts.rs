@@ -5,6 +5,7 @@ use std::time::Duration;
 use serde_json::json;
 
 use crate::installation::casts::pipeline_run;
+use crate::installation::certificates::Wish;
 use crate::installation::load::Tolerance;
 use crate::installation::stage::{ALICE, Installation, expect, installation, wait_until};
 use crate::support::control_plane::programs::say;
@@ -12,24 +13,41 @@ use crate::support::control_plane::programs::say;
 /// Each replaces both replicas and edits the policies.
 const ROUNDS: usize = 20;
 
+/// What is asked for in a round, besides.
+fn wish(round: usize) -> Option<Wish> {
+    match round {
+        1 | 5 | 9 | 13 | 17 => Some(Wish::Renewal),
+        3 | 10 | 16 => Some(Wish::Rotation),
+        _ => None,
+    }
+}
+
 #[test]
-fn replacing_replicas_and_editing_policies_loses_no_call() {
+fn rollouts_edits_and_rotations_lose_no_call() {
     let Some(mut cluster) = installation() else { return };
     let load = cluster.load("rollouts", Tolerance::Nothing);
+    let (forwarded, failed) = cluster.balancer().connections();
     let mut live = Vec::new();
-    for _ in 0..ROUNDS {
-        // The edit meets replicas that have just started and, while they end, those before them.
+    for round in 0..ROUNDS {
+        // What is asked for meets replicas that have just started and, while they end, those before them.
+        let asked = wish(round).map(|wish| cluster.ask_for(wish));
         cluster.edit();
         cluster.roll(&load);
         live.push(cluster.wait_until_live());
         load.check();
+        if let Some(asked) = asked {
+            cluster.wait_until_granted(&asked);
+            load.check();
+        }
     }
     let figures = load.finish();
     let longest = live.into_iter().max().unwrap_or(Duration::ZERO);
-    let (forwarded, failed) = cluster.balancer().connections();
+    let (forwarded_now, failed_now) = cluster.balancer().connections();
     say(&format!(
-        "{ROUNDS} rolling replacements and as many edits: {figures}; {forwarded} connections to replicas, {failed} \
-         failed; the slowest edit was live {:.1} s after its rollout",
+        "{ROUNDS} rolling replacements, as many edits, 5 renewals and 3 rotations: {figures}; {} connections to \
+         replicas, {} failed; the slowest edit was live {:.1} s after its rollout",
+        forwarded_now - forwarded,
+        failed_now - failed,
         longest.as_secs_f64()
     ));
 }
