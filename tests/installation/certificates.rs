@@ -12,6 +12,11 @@ use crate::support::control_plane::User;
 
 const SECRET: &str = "/api/v1/namespaces/runstamp/secrets/runstamp-certificates";
 const LEASES: &str = "/apis/coordination.k8s.io/v1/namespaces/runstamp/leases";
+const CONFIGURATIONS: [&str; 2] = [
+    "/apis/admissionregistration.k8s.io/v1/mutatingwebhookconfigurations/runstamp.dev",
+    "/apis/admissionregistration.k8s.io/v1/validatingwebhookconfigurations/runstamp.dev",
+];
+const JSON: &str = "application/json";
 const ROTATE: &str = "runstamp.dev/rotate";
 
 /// What an administrator may ask for.
@@ -32,7 +37,7 @@ pub(crate) struct Asked {
 
 /// What the Secret holds.
 #[derive(Debug, PartialEq, Eq)]
-struct Held {
+pub(crate) struct Held {
     certificate: String,
     /// Those that clients are told to trust.
     authorities: BTreeSet<String>,
@@ -76,6 +81,69 @@ impl Installation {
         });
     }
 
+    /// Deletes the Secret; what it held.
+    pub(crate) fn delete_secret(&self) -> Held {
+        let before = self.held().unwrap();
+        let answer = self
+            .plane()
+            .request(&User::Admin, Method::DELETE, SECRET, JSON, None)
+            .unwrap();
+        assert!(answer.is_success(), "{answer:#?}");
+        before
+    }
+
+    /// Waits until the Secret is there and holds this.
+    pub(crate) fn wait_until_held(&self, expected: &Held) {
+        wait_until("the Secret holds what it held", || {
+            expect(self.held()? == *expected, &"the Secret holds something else")
+        });
+    }
+
+    /// Empties the caBundle of every entry.
+    pub(crate) fn empty_bundles(&self) {
+        for path in CONFIGURATIONS {
+            let configuration = self.read(path).unwrap();
+            let entries = configuration["webhooks"].as_array().unwrap().len();
+            let operation = |index| json!({ "op": "replace", "path": format!("/webhooks/{index}/clientConfig/caBundle"), "value": "" });
+            let patch = Value::Array((0..entries).map(operation).collect());
+            let kind = "application/json-patch+json";
+            let answer = self
+                .plane()
+                .request(&User::Admin, Method::PATCH, path, kind, Some(&patch))
+                .unwrap();
+            assert!(answer.is_success(), "{answer:#?}");
+        }
+    }
+
+    /// Waits until every entry has a caBundle.
+    pub(crate) fn wait_until_published(&self) {
+        wait_until("every entry has a caBundle", || {
+            for path in CONFIGURATIONS {
+                let configuration = self.read(path)?;
+                for entry in configuration["webhooks"].as_array().unwrap() {
+                    let bundle = entry["clientConfig"]["caBundle"].as_str().unwrap_or_default();
+                    expect(!bundle.is_empty(), &entry["name"])?;
+                }
+            }
+            Ok(())
+        });
+    }
+
+    /// The Lease of a replica that was killed counts for half a minute with every replica that starts after it, and
+    /// no rotation ends meanwhile. One story need not wait for what another has done.
+    pub(crate) fn remove_leases_of_the_dead(&self) {
+        let leases = self.read(LEASES).unwrap();
+        for lease in leases["items"].as_array().into_iter().flatten() {
+            let name = lease["metadata"]["name"].as_str().unwrap();
+            if !self.replicas().iter().any(|replica| replica.name == name) {
+                let path = format!("{LEASES}/{name}");
+                self.plane()
+                    .request(&User::Admin, Method::DELETE, &path, JSON, None)
+                    .unwrap();
+            }
+        }
+    }
+
     fn held(&self) -> Result<Held, String> {
         let secret = self.read(SECRET)?;
         let data = |key: &str| {
@@ -110,9 +178,7 @@ impl Installation {
     }
 
     fn read(&self, path: &str) -> Result<Value, String> {
-        let answer = self
-            .plane()
-            .request(&User::Admin, Method::GET, path, "application/json", None);
+        let answer = self.plane().request(&User::Admin, Method::GET, path, JSON, None);
         let answer = answer.map_err(|error| format!("{error:#}"))?;
         expect(answer.is_success(), &answer)?;
         Ok(answer.body)

@@ -41,6 +41,20 @@ fn rollouts_edits_and_rotations_lose_no_call() {
         }
     }
     let figures = load.finish();
+    for replica in cluster.replicas() {
+        assert_eq!(
+            replica.metric("runstamp_policy_load_failures_total"),
+            0.0,
+            "{}",
+            replica.log()
+        );
+        assert_eq!(
+            replica.metric("runstamp_certificate_load_failures_total"),
+            0.0,
+            "{}",
+            replica.log()
+        );
+    }
     let longest = live.into_iter().max().unwrap_or(Duration::ZERO);
     let (forwarded_now, failed_now) = cluster.balancer().connections();
     say(&format!(

@@ -114,6 +114,7 @@ impl Installation {
         for replica in std::mem::take(&mut self.ending) {
             self.balancer.forget(&replica.name);
         }
+        self.remove_leases_of_the_dead();
         while self.replicas.len() < REPLICAS {
             self.add_replica();
         }
