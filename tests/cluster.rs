@@ -35,12 +35,14 @@ mod cluster {
     pub(crate) mod stage;
 
     mod admission_facts;
+    mod certificates;
     mod children;
     mod corpus;
     mod injection;
     mod kinds;
     mod kubectl;
     mod lifecycle;
+    mod namespaces;
     mod ownership;
     mod reports;
     mod serving;

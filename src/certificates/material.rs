@@ -130,6 +130,11 @@ impl Material {
         all.concat()
     }
 
+    /// Whether no rotation is under way.
+    pub fn is_settled(&self) -> bool {
+        self.next.is_none() && self.previous.is_empty()
+    }
+
     /// The authority that signed what is served, as PEM.
     pub fn signer(&self) -> &str {
         self.authority.certificate()

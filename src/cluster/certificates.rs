@@ -227,8 +227,8 @@ impl Keeper {
         };
         let step = next_step(&material, &situation);
         if step == Step::Rest {
-            let is_under_way = material.bundle().matches("BEGIN").count() > 1 || self.published.is_none();
-            return Ok(if is_under_way { ROTATION_ROUND } else { ROUND });
+            let is_settled = material.is_settled() && self.is_trusted() && self.shows(&material);
+            return Ok(if is_settled { ROUND } else { ROTATION_ROUND });
         }
         let fulfilled = request.is_some_and(|request| step.fulfils(request));
         let material = take(step, material, &self.host, now, self.keeping.lifetimes)?;
@@ -243,12 +243,7 @@ impl Keeper {
     fn is_served_by_all(&mut self, material: &Material) -> bool {
         let Ok(pair) = material.pair() else { return false };
         let fingerprint = pair.fingerprint();
-        let shows = self
-            .keeping
-            .identity
-            .current()
-            .is_some_and(|shown| shown.shows_the_same(&pair));
-        if !shows || !self.replicas.all_show(&fingerprint) {
+        if !self.shows(material) || !self.replicas.all_show(&fingerprint) {
             self.served = None;
             return false;
         }
@@ -257,6 +252,11 @@ impl Keeper {
         }
         let since = self.served.as_ref().map(|(_, since)| since.elapsed());
         since.is_some_and(|since| since >= self.keeping.trust_delay)
+    }
+
+    fn shows(&self, material: &Material) -> bool {
+        let shown = self.keeping.identity.current();
+        shown.is_some_and(|shown| material.pair().is_ok_and(|pair| shown.shows_the_same(&pair)))
     }
 
     fn request(&mut self, secret: &Secret) -> Option<Request> {

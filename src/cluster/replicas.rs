@@ -89,9 +89,12 @@ pub(super) struct Replicas {
     seen: watch::Receiver<Objects<Lease>>,
     api: Api<Lease>,
     installation: Arc<Installation>,
-    /// By name: what the Lease said last about its renewal, and when that was seen here. Clocks of nodes differ.
-    renewals: Arc<Mutex<HashMap<String, (Option<String>, Instant)>>>,
+    /// By name. Clocks of nodes differ, so the moments that Leases state are not looked at.
+    renewals: Arc<Mutex<HashMap<String, Renewal>>>,
 }
+
+/// The version of a Lease, and when it was first seen here.
+type Renewal = (Option<String>, Instant);
 
 impl Replicas {
     /// Begins to watch the Leases.

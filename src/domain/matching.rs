@@ -20,7 +20,7 @@ pub enum Mismatch {
     Namespace,
     /// A glob of `excludeNamespaces` matches the namespace.
     ExcludedNamespace,
-    /// The labels of the namespace are not known: nothing watches them yet.
+    /// The labels of the namespace are not known: nothing watches them, or the watch has not told of it yet.
     NamespaceLabelsUnknown,
     /// The labels of the namespace do not fit.
     NamespaceLabels,
@@ -50,7 +50,7 @@ impl fmt::Display for Mismatch {
             Self::Namespace => formatter.write_str("match.namespaces does not list this namespace"),
             Self::ExcludedNamespace => formatter.write_str("match.excludeNamespaces lists this namespace"),
             Self::NamespaceLabelsUnknown => {
-                formatter.write_str("match.namespaceSelector: this server does not know the labels of namespaces")
+                formatter.write_str("match.namespaceSelector: the labels of this namespace are not known")
             }
             Self::NamespaceLabels => formatter.write_str("match.namespaceSelector does not select this namespace"),
             Self::Labels => formatter.write_str("match.selector does not select the labels of the Run"),

@@ -27,12 +27,6 @@ pub(super) fn compile(
     known: &Known<'_>,
     context: &mut Context,
 ) -> Matcher {
-    if let Some(selector) = &definition.namespace_selector {
-        let message = "this version does not watch namespaces yet: the policy will not match any Run";
-        context.report(
-            Problem::warning(selector.span, message).with_help("use namespaces, with wildcards where they help"),
-        );
-    }
     let span = definition.span;
     check_excluded(definition, context);
     Matcher {
