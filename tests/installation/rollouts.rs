@@ -31,10 +31,10 @@ fn rollouts_edits_and_rotations_lose_no_call() {
     for round in 0..ROUNDS {
         // What is asked for meets replicas that have just started and, while they end, those before them.
         let asked = wish(round).map(|wish| cluster.ask_for(wish));
-        cluster.edit();
-        cluster.roll(&load);
-        live.push(cluster.wait_until_live());
-        load.check();
+        cluster.roll(&load, |cluster| {
+            cluster.edit();
+            live.push(cluster.wait_until_live());
+        });
         if let Some(asked) = asked {
             cluster.wait_until_granted(&asked);
             load.check();
@@ -59,7 +59,7 @@ fn rollouts_edits_and_rotations_lose_no_call() {
     let (forwarded_now, failed_now) = cluster.balancer().connections();
     say(&format!(
         "{ROUNDS} rolling replacements, as many edits, 5 renewals and 3 rotations: {figures}; {} connections to \
-         replicas, {} failed; the slowest edit was live {:.1} s after its rollout",
+         replicas, {} failed; the slowest edit was live after {:.1} s",
         forwarded_now - forwarded,
         failed_now - failed,
         longest.as_secs_f64()

@@ -224,11 +224,16 @@ impl Installation {
     }
 
     /// Replaces every replica, as a Deployment with maxSurge 1 and maxUnavailable 0 does: a new one, then an old one
-    /// is asked to end, and the next new one does not wait for it.
-    pub(crate) fn roll(&mut self, load: &Load) {
+    /// is asked to end, and the next new one does not wait for it. After the first, while there are a new one, an old
+    /// one and one that is ending, something else may happen.
+    pub(crate) fn roll(&mut self, load: &Load, meanwhile: impl FnOnce(&Self)) {
+        let mut meanwhile = Some(meanwhile);
         for _ in 0..self.replicas.len() {
             self.add_replica();
             self.end_oldest();
+            if let Some(meanwhile) = meanwhile.take() {
+                meanwhile(self);
+            }
             load.check();
         }
         self.wait_for_ends();
