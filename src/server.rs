@@ -3,6 +3,7 @@
 mod body;
 mod connections;
 mod policy_edits;
+mod farewell;
 mod probes;
 mod readiness;
 mod reload;

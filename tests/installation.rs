@@ -28,6 +28,7 @@ mod installation {
     pub(crate) mod casts;
 
     pub(crate) mod balancer;
+    pub(crate) mod certificates;
     pub(crate) mod editions;
     pub(crate) mod load;
     pub(crate) mod replica;

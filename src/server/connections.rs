@@ -4,8 +4,8 @@
 //! one is about to send a request.
 
 use std::convert::Infallible;
+use std::future::poll_fn;
 use std::net::SocketAddr;
-use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -14,16 +14,17 @@ use axum::Router;
 use axum::body::Body;
 use axum::http::{HeaderValue, header};
 use hyper::body::Incoming;
-use hyper::rt::{Read, Write};
 use hyper::server::conn::http1;
 use hyper::service::Service;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, mpsc, watch};
 use tokio_rustls::TlsAcceptor;
 
 use super::BACKLOG;
+use super::farewell::take_leave;
 use crate::telemetry::{Metrics, Rejection, Throttle};
 
 /// A handshake takes milliseconds; whoever takes this long never meant it.
@@ -181,10 +182,10 @@ impl Endpoint {
         // Answers are single writes; waiting to fill a packet would only add latency. A socket that refuses is slower.
         let _ = stream.set_nodelay(true);
         let Some(tls) = &self.tls else {
-            return self.speak_http(TokioIo::new(stream), phase).await;
+            return self.speak_http(stream, phase).await;
         };
         match tokio::time::timeout(HANDSHAKE_TIME, tls.accept(stream)).await {
-            Ok(Ok(stream)) => self.speak_http(TokioIo::new(stream), phase).await,
+            Ok(Ok(stream)) => self.speak_http(stream, phase).await,
             Ok(Err(error)) => self.report_handshake(peer, &error),
             Err(_) => {
                 self.metrics.count_rejection(Rejection::Handshake);
@@ -193,39 +194,42 @@ impl Endpoint {
         }
     }
 
-    async fn speak_http<I: Read + Write + Unpin>(&self, io: I, mut phase: watch::Receiver<Phase>) {
+    async fn speak_http<I: AsyncRead + AsyncWrite + Unpin>(&self, io: I, mut phase: watch::Receiver<Phase>) {
         let asked = AtomicBool::new(false);
+        // Whether the client knows that the connection ends with the answer that it has, or waits for.
+        let announced = AtomicBool::new(false);
         let service = TowerToHyperService::new(self.router.clone());
         let drain = phase.clone();
         let service = hyper::service::service_fn(|request: hyper::Request<Incoming>| {
             asked.store(true, Ordering::Relaxed);
             let answer = service.call(request.map(Body::new));
-            let drain = &drain;
-            async move {
+            let (drain, announced) = (&drain, &announced);
+            Box::pin(async move {
                 let mut response = answer.await?;
                 if *drain.borrow() > Phase::Serving {
                     let close = HeaderValue::from_static("close");
                     response.headers_mut().insert(header::CONNECTION, close);
+                    announced.store(true, Ordering::Relaxed);
                 }
                 Ok::<_, Infallible>(response)
-            }
+            })
         });
-        let connection = http1::Builder::new()
+        let mut connection = http1::Builder::new()
             .timer(TokioTimer::new())
             .header_read_timeout(IDLE_TIME)
             .max_header_size(MAX_HEADER_BYTES)
-            .serve_connection(io, service);
-        let mut connection = pin!(connection);
+            .serve_connection(TokioIo::new(io), service);
         let ended = tokio::select! {
             biased;
-            ended = connection.as_mut() => ended,
+            ended = poll_fn(|context| connection.poll_without_shutdown(context)) => ended,
             () = reached(&mut phase, Phase::Closing) => {
                 // Whoever has just been greeted is about to ask, and every answer ends its connection by now. Telling
                 // the connection to end would close it at once.
                 let is_new = !asked.load(Ordering::Relaxed);
                 let first = async {
                     if is_new {
-                        tokio::time::timeout(FIRST_REQUEST_GRACE, connection.as_mut()).await.ok()
+                        let served = poll_fn(|context| connection.poll_without_shutdown(context));
+                        tokio::time::timeout(FIRST_REQUEST_GRACE, served).await.ok()
                     } else {
                         None
                     }
@@ -233,13 +237,20 @@ impl Endpoint {
                 match first.await {
                     Some(ended) => ended,
                     None => {
-                        connection.as_mut().graceful_shutdown();
-                        connection.await
+                        std::pin::Pin::new(&mut connection).graceful_shutdown();
+                        poll_fn(|context| connection.poll_without_shutdown(context)).await
                     }
                 }
             }
         };
         if let Err(error) = ended {
+            tracing::debug!(%error, "connection ended early");
+            return;
+        }
+        let mut io = connection.into_parts().io.into_inner();
+        if *phase.borrow() >= Phase::Closing && !announced.load(Ordering::Relaxed) {
+            take_leave(&mut io).await;
+        } else if let Err(error) = io.shutdown().await {
             tracing::debug!(%error, "connection ended early");
         }
     }

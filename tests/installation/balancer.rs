@@ -11,6 +11,7 @@
 //! both sides say crosses on the way.
 
 use std::net::SocketAddr;
+use std::pin::pin;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -45,6 +46,9 @@ struct Shared {
     endpoints: watch::Sender<Vec<Endpoint>>,
     /// Whether what is said is held back.
     is_held: watch::Sender<bool>,
+    /// How many pieces were held back on their way to an endpoint, and from one; an end is a piece.
+    held_there: AtomicU64,
+    held_back: AtomicU64,
     turn: AtomicUsize,
     forwarded: AtomicU64,
     failed: AtomicU64,
@@ -78,6 +82,8 @@ impl Balancer {
             pods: Mutex::default(),
             endpoints: watch::Sender::new(Vec::new()),
             is_held: watch::Sender::new(false),
+            held_there: AtomicU64::new(0),
+            held_back: AtomicU64::new(0),
             turn: AtomicUsize::new(0),
             forwarded: AtomicU64::new(0),
             failed: AtomicU64::new(0),
@@ -120,7 +126,15 @@ impl Balancer {
 
     /// From now on nothing that is said on any connection arrives, nor its end.
     pub(crate) fn hold(&self) {
+        self.shared.held_there.store(0, Ordering::SeqCst);
+        self.shared.held_back.store(0, Ordering::SeqCst);
         self.shared.is_held.send_replace(true);
+    }
+
+    /// How many pieces are held on their way to endpoints, and from them; an end is a piece.
+    pub(crate) fn held(&self) -> (u64, u64) {
+        let count = |counter: &AtomicU64| counter.load(Ordering::SeqCst);
+        (count(&self.shared.held_there), count(&self.shared.held_back))
     }
 
     /// Lets everything that was held arrive.
@@ -165,6 +179,28 @@ impl Shared {
             *endpoints = listed;
             is_new
         });
+    }
+
+    /// Bytes one way until their end, each when nothing is held.
+    async fn carry(
+        &self,
+        from: &mut (impl AsyncRead + Unpin),
+        to: &mut (impl AsyncWrite + Unpin),
+        held: &AtomicU64,
+    ) -> std::io::Result<()> {
+        let mut is_held = self.is_held.subscribe();
+        let mut buffer = vec![0; 16 * 1024];
+        loop {
+            let length = from.read(&mut buffer).await;
+            if *is_held.borrow() {
+                held.fetch_add(1, Ordering::SeqCst);
+            }
+            let _ = is_held.wait_for(|is_held| !is_held).await;
+            match length? {
+                0 => return Ok(()),
+                length => to.write_all(&buffer[..length]).await?,
+            }
+        }
     }
 
     fn next(&self) -> Option<SocketAddr> {
@@ -234,27 +270,36 @@ async fn forward(shared: &Shared, mut client: TcpStream) {
     };
     shared.forwarded.fetch_add(1, Ordering::Relaxed);
     let _ = (client.set_nodelay(true), endpoint.set_nodelay(true));
-    let (from_client, to_client) = client.split();
-    let (from_endpoint, to_endpoint) = endpoint.split();
-    let there = carry(from_client, to_endpoint, shared.is_held.subscribe());
-    let back = carry(from_endpoint, to_client, shared.is_held.subscribe());
-    // Whoever resets a connection ends both ways at once.
-    let _ = tokio::try_join!(there, back);
+    if let Err(_reset) = exchange(shared, &mut client, &mut endpoint).await {
+        let _ = client.set_zero_linger();
+    }
 }
 
-/// Bytes one way, and their end, each when nothing is held.
-async fn carry(
-    mut from: impl AsyncRead + Unpin,
-    mut to: impl AsyncWrite + Unpin,
-    mut is_held: watch::Receiver<bool>,
-) -> std::io::Result<()> {
-    let mut buffer = vec![0; 16 * 1024];
-    loop {
-        let length = from.read(&mut buffer).await;
-        let _ = is_held.wait_for(|is_held| !is_held).await;
-        match length? {
-            0 => return to.shutdown().await,
-            length => to.write_all(&buffer[..length]).await?,
+/// Carries both ways until both sides have said their last; an `Err` when the endpoint has reset its connection.
+async fn exchange(shared: &Shared, client: &mut TcpStream, endpoint: &mut TcpStream) -> std::io::Result<()> {
+    let (mut from_client, mut to_client) = client.split();
+    let (mut from_endpoint, mut to_endpoint) = endpoint.split();
+    let there = async {
+        let _ = shared
+            .carry(&mut from_client, &mut to_endpoint, &shared.held_there)
+            .await;
+        let _ = to_endpoint.shutdown().await;
+    };
+    let back = async {
+        shared
+            .carry(&mut from_endpoint, &mut to_client, &shared.held_back)
+            .await?;
+        to_client.shutdown().await
+    };
+    let (mut there, mut back) = (pin!(there), pin!(back));
+    tokio::select! {
+        biased;
+        ended = back.as_mut() => {
+            if ended.is_ok() {
+                there.await;
+            }
+            ended
         }
+        () = there.as_mut() => back.await,
     }
 }

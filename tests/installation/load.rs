@@ -230,7 +230,7 @@ impl Shared {
                 Err(error) => self.fail(self.failure(took, None, format!("{error:#}"))),
             }
             // The batch before the last: others may still be creating in the last.
-            if number % BATCH == 0 && batch > 1 {
+            if number.is_multiple_of(BATCH) && batch > 1 {
                 let _ = full.send(batch - 2);
             }
         }

@@ -2,8 +2,9 @@
 
 use std::time::{Duration, Instant};
 
+use crate::installation::certificates::Wish;
 use crate::installation::load::Tolerance;
-use crate::installation::stage::{expect, installation, wait_until};
+use crate::installation::stage::{Installation, expect, installation, wait_until};
 use crate::support::control_plane::programs::say;
 
 /// How long etcd stops.
@@ -11,6 +12,14 @@ const ETCD_STOP: Duration = Duration::from_secs(10);
 
 /// So many creates in a row without a failure are taken for proof that things are well again.
 const HEALED: u64 = 200;
+
+/// Replicas notice what is edited and what is asked of them, as if nothing had happened.
+fn assert_alive(cluster: &Installation) {
+    cluster.edit();
+    let asked = cluster.ask_for(Wish::Renewal);
+    cluster.wait_until_live();
+    cluster.wait_until_granted(&asked);
+}
 
 /// Calls under way on a replica that is killed are lost, and so are connections that go to it until it has left the
 /// list: the API server asks once. Each is a refused create, told to its client; none is a Run that was not stamped.
@@ -62,8 +71,7 @@ fn an_api_server_that_restarts_stamps_every_run_that_it_takes() {
     cluster.plane().crash_api_server().unwrap();
     load.wait_for_more(HEALED);
     let at_rest = load.failed();
-    cluster.edit();
-    cluster.wait_until_live();
+    assert_alive(&cluster);
     load.wait_for_more(HEALED);
     assert_eq!(load.failed(), at_rest);
     let seen = load.finish();
@@ -91,11 +99,42 @@ fn an_etcd_that_stops_delays_creates_and_harms_nothing() {
     cluster.plane().continue_etcd().unwrap();
     load.wait_for_more(HEALED);
     let at_rest = load.failed();
-    cluster.edit();
-    cluster.wait_until_live();
+    assert_alive(&cluster);
     load.wait_for_more(HEALED);
     assert_eq!(load.failed(), at_rest);
     let seen = load.finish();
     say(&format!("etcd stopped for {ETCD_STOP:?}: {seen}{}", seen.kinds()));
     assert_eq!(seen.failures.len(), 0, "whoever creates waits, and is served");
+}
+
+#[test]
+fn a_secret_that_is_deleted_comes_back_and_nothing_is_lost() {
+    let Some(cluster) = installation() else { return };
+    let load = cluster.load("deleted-secret", Tolerance::Nothing);
+    let held = cluster.delete_secret();
+    cluster.wait_until_held(&held);
+    assert_alive(&cluster);
+    load.wait_for_more(HEALED);
+    say(&format!("the Secret deleted: {}", load.finish()));
+}
+
+/// The API server trusts nobody until the caBundle is published again: creates are refused for that moment.
+#[test]
+fn a_ca_bundle_that_is_emptied_is_published_again() {
+    let Some(cluster) = installation() else { return };
+    let load = cluster.load("emptied-bundle", Tolerance::Failures);
+    cluster.empty_bundles();
+    cluster.wait_until_published();
+    load.wait_for_more(HEALED);
+    let at_rest = load.failed();
+    load.wait_for_more(HEALED);
+    assert_eq!(load.failed(), at_rest);
+    let seen = load.finish();
+    say(&format!("the caBundle emptied: {seen}{}", seen.kinds()));
+    for failure in &seen.failures {
+        assert!(
+            failure.code == Some(500) && failure.message.contains("x509: "),
+            "{failure}"
+        );
+    }
 }

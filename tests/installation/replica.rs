@@ -47,7 +47,7 @@ impl Replica {
         self.server.readiness()
     }
 
-    /// The sum of a metric's samples, over all its labels.
+    /// The sum of a metric's samples, over all its labels. It must be there.
     pub(crate) fn metric(&self, name: &str) -> f64 {
         let text = self.server.metrics().unwrap_or_default();
         let value = |line: &str| {
@@ -57,7 +57,9 @@ impl Replica {
                 .or_else(|| rest.split_once("} ").map(|(_, rest)| rest))?;
             rest.split(' ').next()?.parse::<f64>().ok()
         };
-        text.lines().filter_map(value).sum()
+        let samples: Vec<f64> = text.lines().filter_map(value).collect();
+        assert!(!samples.is_empty(), "{name} is not among the metrics:\n{text}");
+        samples.into_iter().sum()
     }
 
     /// Everything that it has logged.

@@ -2,31 +2,100 @@
 
 use std::time::Duration;
 
+use serde_json::json;
+
+use crate::installation::casts::pipeline_run;
+use crate::installation::certificates::Wish;
 use crate::installation::load::Tolerance;
-use crate::installation::stage::installation;
+use crate::installation::stage::{ALICE, Installation, expect, installation, wait_until};
 use crate::support::control_plane::programs::say;
 
 /// Each replaces both replicas and edits the policies.
 const ROUNDS: usize = 20;
 
+/// What is asked for in a round, besides.
+fn wish(round: usize) -> Option<Wish> {
+    match round {
+        1 | 5 | 9 | 13 | 17 => Some(Wish::Renewal),
+        3 | 10 | 16 => Some(Wish::Rotation),
+        _ => None,
+    }
+}
+
 #[test]
-fn replacing_replicas_and_editing_policies_loses_no_call() {
+fn rollouts_edits_and_rotations_lose_no_call() {
     let Some(mut cluster) = installation() else { return };
     let load = cluster.load("rollouts", Tolerance::Nothing);
+    let (forwarded, failed) = cluster.balancer().connections();
     let mut live = Vec::new();
-    for _ in 0..ROUNDS {
-        // The edit meets replicas that have just started and, while they end, those before them.
-        cluster.edit();
-        cluster.roll(&load);
-        live.push(cluster.wait_until_live());
-        load.check();
+    for round in 0..ROUNDS {
+        // What is asked for meets replicas that have just started and, while they end, those before them.
+        let asked = wish(round).map(|wish| cluster.ask_for(wish));
+        cluster.roll(&load, |cluster| {
+            cluster.edit();
+            live.push(cluster.wait_until_live());
+        });
+        if let Some(asked) = asked {
+            cluster.wait_until_granted(&asked);
+            load.check();
+        }
     }
     let figures = load.finish();
+    for replica in cluster.replicas() {
+        assert_eq!(
+            replica.metric("runstamp_policy_load_failures_total"),
+            0.0,
+            "{}",
+            replica.log()
+        );
+        assert_eq!(
+            replica.metric("runstamp_certificate_load_failures_total"),
+            0.0,
+            "{}",
+            replica.log()
+        );
+    }
     let longest = live.into_iter().max().unwrap_or(Duration::ZERO);
-    let (forwarded, failed) = cluster.balancer().connections();
+    let (forwarded_now, failed_now) = cluster.balancer().connections();
     say(&format!(
-        "{ROUNDS} rolling replacements and as many edits: {figures}; {forwarded} connections to replicas, {failed} \
-         failed; the slowest edit was live {:.1} s after its rollout",
+        "{ROUNDS} rolling replacements, as many edits, 5 renewals and 3 rotations: {figures}; {} connections to \
+         replicas, {} failed; the slowest edit was live after {:.1} s",
+        forwarded_now - forwarded,
+        failed_now - failed,
         longest.as_secs_f64()
     ));
+}
+
+/// A replica that ends closes connections that nobody uses, and the API server may use one at that moment. The network
+/// is made slow here, so that both happen. The API server does not repeat a call that meets a closed connection.
+#[test]
+fn a_call_that_crosses_with_the_end_of_its_connection_is_not_lost() {
+    let Some(mut cluster) = installation() else { return };
+    cluster.namespace("crossing", json!({}));
+    // All connections lead to one replica.
+    cluster.end_oldest();
+    cluster.wait_for_ends();
+    let create = |cluster: &Installation, name: &str| {
+        let answer = cluster.create(&ALICE, "crossing", &pipeline_run(name, &json!({})));
+        assert!(answer.is_success(), "{answer:#?}");
+    };
+    create(&cluster, "before");
+
+    cluster.add_replica();
+    cluster.balancer().hold();
+    cluster.end_oldest();
+    wait_until("the replica has closed its connections", || {
+        let (there, back) = cluster.balancer().held();
+        expect(back > 0, &(there, back))
+    });
+    std::thread::scope(|scope| {
+        let crossing = scope.spawn(|| create(&cluster, "crossing"));
+        wait_until("the API server has asked on one of them", || {
+            let (there, back) = cluster.balancer().held();
+            expect(there > 0 || crossing.is_finished(), &(there, back))
+        });
+        cluster.balancer().release();
+        crossing.join().unwrap();
+    });
+    cluster.wait_for_ends();
 }

@@ -16,7 +16,7 @@ use crate::installation::load::{Load, Tolerance};
 use crate::installation::replica::Replica;
 use crate::support::control_plane::access::Answer;
 use crate::support::control_plane::programs::say;
-use crate::support::control_plane::{ControlPlane, Start, User};
+use crate::support::control_plane::{ControlPlane, Kubectl, Start, User};
 use crate::support::manifests::{self, Local};
 use crate::support::runstamp::{self, Options, RunstampServer};
 
@@ -28,6 +28,10 @@ const REPLICAS: usize = 2;
 /// How long a replica serves after SIGTERM. The balancer takes it out of its list 200 to 300 ms after that: a machine
 /// that compiles at the same time may take twice as long.
 const SHUTDOWN_DELAY: &str = "1s";
+
+/// How long an authority is published before it signs. The API server sees what is published within milliseconds, and a
+/// busy one within some hundred.
+const TRUST_DELAY: &str = "1s";
 
 /// How long anything may take that happens by itself.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -110,6 +114,7 @@ impl Installation {
         for replica in std::mem::take(&mut self.ending) {
             self.balancer.forget(&replica.name);
         }
+        self.remove_leases_of_the_dead();
         while self.replicas.len() < REPLICAS {
             self.add_replica();
         }
@@ -157,8 +162,15 @@ impl Installation {
         let kubeconfig = self.plane.access().token_kubeconfig(NAMESPACE, "runstamp").unwrap();
         let options = Options {
             name: &name,
-            server_names: &["runstamp.runstamp.svc"],
+            // It keeps a certificate of its own.
+            server_names: &[],
             arguments: &[
+                "--namespace",
+                NAMESPACE,
+                "--replica",
+                &name,
+                "--trust-delay",
+                TRUST_DELAY,
                 "--policies",
                 STARTER,
                 "--policies",
@@ -212,11 +224,16 @@ impl Installation {
     }
 
     /// Replaces every replica, as a Deployment with maxSurge 1 and maxUnavailable 0 does: a new one, then an old one
-    /// is asked to end, and the next new one does not wait for it.
-    pub(crate) fn roll(&mut self, load: &Load) {
+    /// is asked to end, and the next new one does not wait for it. After the first, while there are a new one, an old
+    /// one and one that is ending, something else may happen.
+    pub(crate) fn roll(&mut self, load: &Load, meanwhile: impl FnOnce(&Self)) {
+        let mut meanwhile = Some(meanwhile);
         for _ in 0..self.replicas.len() {
             self.add_replica();
             self.end_oldest();
+            if let Some(meanwhile) = meanwhile.take() {
+                meanwhile(self);
+            }
             load.check();
         }
         self.wait_for_ends();
@@ -297,10 +314,16 @@ fn install(plane: &ControlPlane) -> SocketAddr {
     });
     create(plane, "/api/v1/namespaces/runstamp/serviceaccounts", &account);
     let service = create(plane, "/api/v1/namespaces/runstamp/services", &service);
+    let rights = include_str!("rights.yaml");
+    plane
+        .kubectl(&User::Admin, &["create", "-f", "-"], rights)
+        .and_then(Kubectl::succeeded)
+        .unwrap();
     let local = Local {
         suffix: "",
         url: None,
-        ca_bundle: &plane.ca_bundle(),
+        // The replicas publish theirs.
+        ca_bundle: "",
         namespaces: None,
     };
     for configuration in manifests::local_webhooks(&local).unwrap() {

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tokio::net::TcpStream;
 
-use crate::client::{connect, post_head};
+use crate::client::{Answer, connect, post_head};
 use crate::harness::{DEADLINE, TestServer, eventually, review, within};
 
 #[tokio::test(flavor = "multi_thread")]
@@ -56,9 +56,10 @@ async fn what_is_under_way_is_finished() {
 
     server.stop();
     assert!(
-        within(idle.is_closed()).await,
+        is_asked_to_go(&within(idle.answer()).await),
         "nothing is to be expected of an idle connection"
     );
+    assert!(within(idle.is_closed()).await);
     let address = server.address;
     eventually("nobody is accepted", async || {
         TcpStream::connect(address).await.is_err()
@@ -70,6 +71,29 @@ async fn what_is_under_way_is_finished() {
     let answer = within(reading.answer()).await;
     assert_eq!(answer.json()["response"]["uid"], "under way");
     assert!(answer.has("connection: close"), "{answer:?}");
+    assert!(server.ended().await, "nothing was dropped");
+}
+
+/// What the API server takes for the wish to ask again at once, on another connection.
+fn is_asked_to_go(answer: &Answer) -> bool {
+    answer.status == 503 && answer.has("retry-after: 0") && answer.has("connection: close")
+}
+
+/// The client does not know yet that its connection ends, and asks: a call that would be lost without an answer.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_request_that_crosses_with_the_end_of_its_connection_is_asked_again() {
+    let mut server = TestServer::start();
+    let mut resting = server.client().await;
+    within(resting.post("/mutate", &review("before", 0))).await;
+    server.stop();
+    let address = server.address;
+    eventually("nobody is accepted", async || {
+        TcpStream::connect(address).await.is_err()
+    })
+    .await;
+    let answer = within(resting.post("/mutate", &review("crossing", 0))).await;
+    assert!(is_asked_to_go(&answer), "{answer:?}");
+    drop(resting);
     assert!(server.ended().await, "nothing was dropped");
 }
 

@@ -8,16 +8,23 @@ use axum::http::Method;
 
 use super::{ControlPlane, START, Supervised, User, start_api_server};
 
-/// An API server answers what is under way before it ends, which it allows a minute for.
-const END: Duration = Duration::from_secs(90);
+/// How long an API server has to answer what is under way. It would wait a minute for watches, which do not end.
+const GRACE: Duration = Duration::from_secs(3);
+
+/// A program that is killed ends at once, on a busy machine a little later.
+const END: Duration = Duration::from_secs(30);
 
 /// Restarts of all control planes of this process, so that no log is written over.
 static RESTARTS: AtomicUsize = AtomicUsize::new(0);
 
 impl ControlPlane {
-    /// Ends the API server as a rollout does, with SIGTERM, and starts it again where it was.
+    /// Ends the API server as a rollout does, with SIGTERM, and kills it if it takes too long; starts it again where it
+    /// was.
     pub(crate) fn restart_api_server(&self) -> anyhow::Result<()> {
-        self.replace_api_server(|old| old.terminate(END).map(drop))
+        self.replace_api_server(|old| match old.terminate(GRACE) {
+            Ok(_) => Ok(()),
+            Err(_) => old.kill(END),
+        })
     }
 
     /// Kills the API server and starts it again where it was.
