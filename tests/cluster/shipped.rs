@@ -86,7 +86,7 @@ fn entries_of_one_name_ask_the_same_conditions() {
 fn the_api_server_accepts_them_as_they_are() {
     let Some(cluster) = cluster() else { return };
     let arguments = ["create", "--dry-run=server", "--validate=strict", "-f", "-"];
-    let shipped = include_str!("../../manifests/500-webhooks.yaml");
+    let shipped = include_str!("../../manifests/base/500-webhooks.yaml");
     let answer = cluster.plane().kubectl(&User::Admin, &arguments, shipped).unwrap();
     assert_eq!((answer.code, answer.stderr.as_str()), (0, ""), "{answer:?}");
 }
