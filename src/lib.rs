@@ -6,6 +6,7 @@ pub mod cli;
 pub mod cluster;
 pub mod diagnostics;
 pub mod domain;
+pub mod manifests;
 pub mod policy_file;
 pub mod report;
 pub mod review;
