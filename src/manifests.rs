@@ -184,3 +184,94 @@ fn check(parameters: &Parameters) -> Result<(), ManifestsError> {
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::builtin;
+    use crate::store;
+
+    fn shipped() -> Parameters {
+        let set = store::load(builtin::policies()).expect("the built-in policies");
+        Parameters::new(&set.settings)
+    }
+
+    #[test]
+    fn without_wishes_it_is_the_base() {
+        assert_eq!(
+            installation(&shipped()).expect("an installation"),
+            embedded::base().expect("the base")
+        );
+    }
+
+    #[test]
+    fn another_namespace_stands_wherever_the_shipped_one_stood() {
+        for tls in [Tls::SelfManaged, Tls::CertManager, Tls::Files] {
+            let parameters = Parameters {
+                namespace: "elsewhere".to_owned(),
+                policies: BTreeMap::from([("a.yaml".to_owned(), String::new())]),
+                tls,
+                ..shipped()
+            };
+            let documents = installation(&parameters).expect("an installation");
+            let text = serde_json::to_string(&documents).expect("JSON");
+            for old in [
+                r#""namespace":"runstamp""#,
+                r#"["runstamp"]"#,
+                "runstamp.runstamp",
+                r#""runstamp/"#,
+                r#""kind":"Namespace","metadata":{"name":"runstamp""#,
+            ] {
+                assert!(!text.contains(old), "{tls:?}: {old}");
+            }
+        }
+    }
+
+    #[test]
+    fn the_image_is_of_this_version() {
+        let documents = installation(&shipped()).expect("an installation");
+        let deployment = documents.iter().find(|document| adjust::kind(document) == "Deployment");
+        let image = deployment.and_then(|found| found.pointer("/spec/template/spec/containers/0/image"));
+        assert_eq!(
+            image.and_then(Value::as_str),
+            Some(concat!("runstamp:", env!("CARGO_PKG_VERSION")))
+        );
+        let chart = include_str!("../manifests/chart/Chart.yaml");
+        for field in ["version", "appVersion"] {
+            let line = format!("\n{field}: {}\n", env!("CARGO_PKG_VERSION"));
+            assert!(chart.contains(&line), "Chart.yaml: {field}");
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_installed_is_refused() {
+        let check = |change: &dyn Fn(&mut Parameters), expected: &str| {
+            let mut parameters = shipped();
+            change(&mut parameters);
+            let error = installation(&parameters).expect_err(expected).to_string();
+            assert!(error.starts_with(expected), "{error}");
+        };
+        for name in ["", "a.b", "A", "-a", &"a".repeat(64)] {
+            check(
+                &|parameters| parameters.namespace = name.to_owned(),
+                "expected the name of a namespace",
+            );
+        }
+        let large = "x".repeat(MOST_CONFIG_MAP_BYTES);
+        check(
+            &|parameters| parameters.policies = BTreeMap::from([("a".to_owned(), large.clone())]),
+            "expected at most 1048576 bytes of policies",
+        );
+    }
+
+    #[test]
+    fn only_the_runs_of_people_may_pass_unanswered() {
+        let parameters = Parameters {
+            failure_policy: FailurePolicy::Ignore,
+            ..shipped()
+        };
+        let text = serde_json::to_string(&webhook_configurations(&parameters).expect("webhooks")).expect("JSON");
+        assert_eq!(text.matches(r#""failurePolicy":"Ignore""#).count(), 6);
+        assert_eq!(webhook_configurations(&shipped()).expect("webhooks").len(), 2);
+    }
+}

@@ -28,6 +28,9 @@ mod support {
 
 #[path = "common/glob.rs"]
 mod glob;
+#[path = "common/golden.rs"]
+#[allow(dead_code, reason = "other tests have cases in folders")]
+mod golden;
 #[path = "common/readme.rs"]
 mod readme;
 

@@ -37,6 +37,7 @@ const MAP_HEADER: &str = "\
 # As with the webhook, what is removed is removed from managedFields too, finalizers included.
 # What CEL cannot do is left out: nobody is told what was removed, values that Runstamp injected into the Run that was copied
 # stay, and a status counts as empty only if its fields are (the webhook looks below them).
+# A Run with thousands of state keys costs more than the API server grants CEL, and meets the failurePolicy.
 ";
 
 /// Print what a cluster gets

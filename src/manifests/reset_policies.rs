@@ -134,22 +134,31 @@ fn children(set: &PolicySet, constraints: &Value) -> Value {
 fn roots(set: &PolicySet, failure_policy: FailurePolicy, constraints: &Value) -> Value {
     let controllers = is_one_of(&set.settings.controllers);
     let of = |place, rule| Keys::of(set, place, |state| state.reset == rule);
+    // A key whose value begins with another namespace goes in any case; it has one rule, so nothing is listed twice.
+    let of_another_namespace = |place| {
+        let keys = Keys::of(set, place, |state| state.namespaced && state.reset != ResetRule::Always);
+        let value = format!("{}[k]", map_of(place));
+        (!keys.is_empty()).then(|| {
+            format!(
+                "{value}.contains('/') && !{value}.startsWith(request.namespace + '/') && ({})",
+                keys.are_foreign(map_of(place))
+            )
+        })
+    };
     let always = |place| {
-        let of_another_namespace = Keys::of(set, place, |state| state.namespaced && state.reset != ResetRule::Always);
         let mut predicate = of(place, ResetRule::Always).are_foreign(map_of(place));
-        if !of_another_namespace.is_empty() {
-            let value = format!("{}[k]", map_of(place));
-            predicate = format!(
-                "{predicate} || {value}.contains('/') && !{value}.startsWith(request.namespace + '/') && ({})",
-                of_another_namespace.are_foreign(map_of(place))
-            );
+        if let Some(foreign) = of_another_namespace(place) {
+            predicate = format!("{predicate} || {foreign}");
         }
         format!("{}.filter(k, {predicate})", map_of(place))
     };
     let gone = |place, always: &str| {
-        let on_copy = of(place, ResetRule::OnCopy).are_foreign(map_of(place));
+        let mut on_copy = of(place, ResetRule::OnCopy).are_foreign(map_of(place));
+        if let Some(foreign) = of_another_namespace(place) {
+            on_copy = format!("({on_copy}) && !({foreign})");
+        }
         format!(
-            "variables.isCopy ? {}.filter(k, k in variables.{always} || ({on_copy})) : variables.{always}",
+            "variables.{always} + (variables.isCopy ? {}.filter(k, {on_copy}) : [])",
             map_of(place)
         )
     };
@@ -194,7 +203,7 @@ fn roots(set: &PolicySet, failure_policy: FailurePolicy, constraints: &Value) ->
             (
                 "goneFinalizers",
                 format!(
-                    "variables.isCopy ? variables.finalizers.filter(k, k in variables.alwaysFinalizers || ({})) : variables.alwaysFinalizers",
+                    "variables.alwaysFinalizers + (variables.isCopy ? variables.finalizers.filter(k, {}) : [])",
                     of(Place::Finalizer, ResetRule::OnCopy).are_foreign("")
                 ),
             ),

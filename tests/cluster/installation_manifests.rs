@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 
 use crate::cluster::casts::pipeline_run;
 use crate::cluster::stage::{ALICE, Cluster, admitted, expect, wait_until};
+use crate::golden::agrees_with_golden;
 use crate::support::control_plane::User;
 use crate::support::control_plane::programs::say;
 use crate::support::helm::{self, Helm};
@@ -390,6 +391,77 @@ fn uninstall_leaves_nothing_behind() {
         let answer = create();
         expect(answer.is_success(), &answer)
     });
+}
+
+/// Which edits of ConfigMaps are sent, made visible by a policy that refuses what nobody answers.
+#[test]
+fn edits_of_policies_are_sent_and_no_others() {
+    let Some((_turn, cluster)) = fresh() else { return };
+    kubectl(cluster, &["apply", "-k", SHIPPED], "");
+    let labelled = |namespace: &str, name: &str, label: &str| {
+        json!({
+            "apiVersion": "v1",
+            "kind": "ConfigMap",
+            "metadata": { "name": name, "namespace": namespace, "labels": { "runstamp.dev/policies": label } },
+        })
+    };
+    let path = |namespace: &str| format!("/api/v1/namespaces/{namespace}/configmaps?dryRun=All");
+    let create = |namespace: &str, label: &str| {
+        cluster.admin(Method::POST, &path(namespace), Some(&labelled(namespace, "tried", label)))
+    };
+    let strict = r#"[{"op": "replace", "path": "/webhooks/2/failurePolicy", "value": "Fail"}]"#;
+    let arguments = ["patch", "validatingwebhookconfiguration", "runstamp.dev", "--type=json", "-p", strict];
+    kubectl(cluster, &arguments, "");
+    let is_sent = |answer: &crate::support::control_plane::access::Answer| {
+        answer.code == 500 && answer.message().contains("policies.runstamp.dev")
+    };
+    wait_until("the webhook is in force", || {
+        let answer = create("runstamp", "true");
+        expect(is_sent(&answer), &answer)
+    });
+    for (namespace, label) in [("runstamp", "false"), ("default", "true")] {
+        let answer = create(namespace, label);
+        assert!(answer.is_success(), "{namespace}, {label}: {answer:?}");
+    }
+    // Taking the label away takes the policies away: the old object is looked at too.
+    let starter = "/api/v1/namespaces/runstamp/configmaps/runstamp-starter-policies?dryRun=All";
+    let unlabelled = labelled("runstamp", "runstamp-starter-policies", "false");
+    for (method, body) in [(Method::PUT, Some(&unlabelled)), (Method::DELETE, None)] {
+        let answer = cluster.admin(method.clone(), starter, body);
+        assert!(is_sent(&answer), "{method}: {answer:?}");
+    }
+    uninstall(cluster);
+}
+
+/// The policy files that a ConfigMap of `manifests/` holds, each as it is; `UPDATE_GOLDENS=1` writes them.
+#[test]
+fn the_config_maps_hold_the_policy_files() {
+    for (manifest, folder) in [
+        ("base/450-starter-policies.yaml", "policies/starter"),
+        ("components/openshift/policies.yaml", "policies/optional/openshift"),
+    ] {
+        let path = Path::new(SHIPPED).join(manifest);
+        let text = fs::read_to_string(&path).unwrap();
+        let (head, _) = text.split_once("\ndata:\n").unwrap();
+        let mut expected = format!("{head}\ndata:\n");
+        let entries = fs::read_dir(Path::new(ROOT).join(folder)).unwrap().map(|entry| entry.unwrap().path());
+        let mut files: Vec<_> = entries.filter(|file| file.extension().is_some_and(|ending| ending == "yaml")).collect();
+        files.sort();
+        for file in &files {
+            expected.push_str(&format!("  {}: |\n", file.file_name().unwrap().to_str().unwrap()));
+            for line in fs::read_to_string(file).unwrap().lines() {
+                expected.push_str(format!("    {line}").trim_end());
+                expected.push('\n');
+            }
+        }
+        assert!(agrees_with_golden(&path, &expected));
+        let data = manifests::documents(&path).unwrap()[0]["data"].clone();
+        assert_eq!(data.as_object().unwrap().len(), files.len());
+        for file in files {
+            let name = file.file_name().unwrap().to_str().unwrap();
+            assert_eq!(data[name], fs::read_to_string(&file).unwrap(), "{name}");
+        }
+    }
 }
 
 /// helm, or one loud sentence.

@@ -203,3 +203,19 @@ fn after_a_reset_by_policy_chains_claims_its_finalizer_and_its_annotation() {
     assert_eq!(annotation(&stored, SIGNED), Some("true"));
     assert_eq!(finalizers(&stored), ["chains.tekton.dev/taskrun"]);
 }
+
+/// CEL may cost only so much: far more state than any integration writes must not turn a reset into a refusal.
+#[test]
+fn a_run_full_of_state_is_reset_by_policy() {
+    let Some(cluster) = cluster() else { return };
+    install(cluster, "map-full");
+    let ci = cluster.namespace("map-full", Guard::Off);
+    label(cluster, &ci, Some("map-full"));
+    for key in ["chains.tekton.dev/payload-", "ci.example.com/note-"] {
+        let annotations: serde_json::Map<String, Value> =
+            (0..4000).map(|number| (format!("{key}{number}"), json!("x"))).collect();
+        let run = admitted(ci.as_user(ALICE).dry_run(&pipeline_run("full", &json!(annotations))));
+        let left = run["metadata"]["annotations"].as_object().map_or(0, serde_json::Map::len);
+        assert_eq!(left, if key.starts_with("chains") { 0 } else { 4000 });
+    }
+}
