@@ -141,7 +141,11 @@ impl ManifestsArgs {
             ("--observe", self.observe),
             ("--no-starter", self.no_starter),
         ];
-        let flags: Vec<&str> = given.iter().filter(|(_, given)| *given).map(|(flag, _)| *flag).collect();
+        let flags: Vec<&str> = given
+            .iter()
+            .filter(|(_, given)| *given)
+            .map(|(flag, _)| *flag)
+            .collect();
         if flags.is_empty() {
             return Ok(());
         }
@@ -153,7 +157,11 @@ impl ManifestsArgs {
 
     /// The policy set that the replicas will serve, and the files of it that are given here.
     fn load(&self) -> anyhow::Result<(PolicySet, Vec<PolicyText>)> {
-        let starter = if self.no_starter { Vec::new() } else { builtin::starter() };
+        let starter = if self.no_starter {
+            Vec::new()
+        } else {
+            builtin::starter()
+        };
         self.policies.load_with(starter)
     }
 
@@ -194,7 +202,10 @@ fn config_map_data(texts: &[PolicyText]) -> anyhow::Result<BTreeMap<String, Stri
         let content = String::from_utf8(text.content.clone())
             .with_context(|| format!("{}: expected UTF-8, which is what a ConfigMap's data holds", text.name))?;
         if data.insert(key.clone(), content).is_some() {
-            bail!("{}: another file is called {key} in the ConfigMap too; rename one", text.name);
+            bail!(
+                "{}: another file is called {key} in the ConfigMap too; rename one",
+                text.name
+            );
         }
     }
     Ok(data)

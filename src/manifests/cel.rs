@@ -37,7 +37,11 @@ pub(super) fn matches_one_of(expression: &str, globs: &[Glob]) -> String {
         let names = list(literals.into_iter().map(Glob::as_str));
         alternatives.push(format!("{expression} in {names}"));
     }
-    alternatives.extend(wildcards.into_iter().map(|glob| matches_glob(expression, glob.as_str())));
+    alternatives.extend(
+        wildcards
+            .into_iter()
+            .map(|glob| matches_glob(expression, glob.as_str())),
+    );
     alternatives.join(" || ")
 }
 

@@ -9,15 +9,27 @@ use super::adjust::{kind, name};
 
 /// The files of the base, in the order of its kustomization; a test holds that it names the same ones.
 pub(super) const BASE: [(&str, &str); 6] = [
-    ("100-namespace.yaml", include_str!("../../manifests/base/100-namespace.yaml")),
+    (
+        "100-namespace.yaml",
+        include_str!("../../manifests/base/100-namespace.yaml"),
+    ),
     ("200-rbac.yaml", include_str!("../../manifests/base/200-rbac.yaml")),
-    ("300-service.yaml", include_str!("../../manifests/base/300-service.yaml")),
-    ("400-deployment.yaml", include_str!("../../manifests/base/400-deployment.yaml")),
+    (
+        "300-service.yaml",
+        include_str!("../../manifests/base/300-service.yaml"),
+    ),
+    (
+        "400-deployment.yaml",
+        include_str!("../../manifests/base/400-deployment.yaml"),
+    ),
     (
         "450-starter-policies.yaml",
         include_str!("../../manifests/base/450-starter-policies.yaml"),
     ),
-    ("500-webhooks.yaml", include_str!("../../manifests/base/500-webhooks.yaml")),
+    (
+        "500-webhooks.yaml",
+        include_str!("../../manifests/base/500-webhooks.yaml"),
+    ),
 ];
 
 static COMPONENTS: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/manifests/components");

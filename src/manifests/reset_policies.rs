@@ -2,18 +2,19 @@
 //!
 //! Roots and Children have a policy each, since a policy that fails on a Child must never refuse it.
 
-use std::collections::BTreeMap;
-use std::sync::Arc;
+mod keys;
+mod operations;
 
 use serde_json::{Value, json};
 
 use super::adjust::name;
-use super::cel::{is_one_of, list, matches_one_of, quoted};
+use super::cel::{is_one_of, list};
 use super::{FailurePolicy, ManifestsError, Parameters};
-use crate::domain::integration::StateKey;
 use crate::domain::policy_set::PolicySet;
 use crate::domain::reset::is_lost_by_child;
-use crate::domain::words::{CopiedOwnerReferences, Place, ResetRule, RunKind};
+use crate::domain::words::{CopiedOwnerReferences, Place, ResetRule};
+use keys::Keys;
+use operations::{disown_elements, disown_keys, disown_status, remove_elements, remove_keys, remove_status};
 
 /// Most entries of managedFields that are looked at; a Run that is created has one, a copy with its old ones a few.
 const MOST_MANAGERS: usize = 16;
@@ -216,7 +217,7 @@ fn roots(set: &PolicySet, failure_policy: FailurePolicy, constraints: &Value) ->
         vec![
             remove_elements("finalizers", "finalizers", "goneFinalizers"),
             remove_elements("ownerReferences", "owners", "goneOwners"),
-            text("(variables.goneStatus ? [JSONPatch{op: 'remove', path: '/status'}] : [])"),
+            remove_status(),
         ],
         disown_keys(),
         vec![
@@ -225,9 +226,7 @@ fn roots(set: &PolicySet, failure_policy: FailurePolicy, constraints: &Value) ->
                 "f:ownerReferences",
                 "variables.goneOwners.map(o, 'k:{\"uid\":\"' + o.uid + '\"}')",
             ),
-            format!(
-                "({MANAGERS}.filter(i, variables.goneStatus && 'f:status' in {FIELDS}).map(i, JSONPatch{{op: 'remove', path: {MANAGER_PATH} + 'f:status'}}))"
-            ),
+            disown_status(),
         ],
     ]
     .concat();
@@ -270,158 +269,5 @@ fn map_of(place: Place) -> &'static str {
         Place::Annotation => "variables.annotations",
         Place::Label => "variables.labels",
         Place::Finalizer => "variables.finalizers",
-    }
-}
-
-fn remove_keys() -> Vec<String> {
-    let remove = |field: &str, gone: &str| {
-        format!(
-            "variables.{gone}.map(k, JSONPatch{{op: 'remove', path: '/metadata/{field}/' + jsonpatch.escapeKey(k)}})"
-        )
-    };
-    vec![remove("annotations", "goneAnnotations"), remove("labels", "goneLabels")]
-}
-
-/// The list without what is gone; no list where nothing is left.
-fn remove_elements(field: &str, all: &str, gone: &str) -> String {
-    format!(
-        "(size(variables.{gone}) == 0 ? [] : size(variables.{gone}) == size(variables.{all}) ? [JSONPatch{{op: 'remove', path: '/metadata/{field}'}}] : [JSONPatch{{op: 'replace', path: '/metadata/{field}', value: variables.{all}.filter(e, !(e in variables.{gone}))}}])"
-    )
-}
-
-/// Positions in managedFields, in a comprehension over `i`.
-const MANAGERS: &str = "variables.positions";
-const FIELDS: &str = "variables.managers[i].?fieldsV1.orValue({})";
-const MANAGER_PATH: &str = "'/metadata/managedFields/' + string(i) + '/fieldsV1/'";
-
-/// What is gone has no owner left, or the integration that owns the key could not claim it again.
-fn disown_keys() -> Vec<String> {
-    let disown = |field: &str, gone: &str| {
-        format!(
-            "{MANAGERS}.map(i, variables.{gone}.filter(k, ('f:' + k) in {}).map(k, JSONPatch{{op: 'remove', path: {MANAGER_PATH} + 'f:metadata/{field}/' + jsonpatch.escapeKey('f:' + k)}})).flatten()",
-            owned(field)
-        )
-    };
-    vec![
-        disown("f:annotations", "goneAnnotations"),
-        disown("f:labels", "goneLabels"),
-    ]
-}
-
-/// The same for the elements of a list; the whole list where none of the manager's is left.
-fn disown_elements(field: &str, gone: &str) -> String {
-    let owned = owned(field);
-    let is_gone = format!("e in {gone}");
-    format!(
-        "{MANAGERS}.filter(i, {owned}.exists(e, {is_gone})).map(i, {owned}.all(e, e == '.' || {is_gone}) ? [JSONPatch{{op: 'remove', path: {MANAGER_PATH} + 'f:metadata/{field}'}}] : {owned}.filter(e, {is_gone}).map(e, JSONPatch{{op: 'remove', path: {MANAGER_PATH} + 'f:metadata/{field}/' + jsonpatch.escapeKey(e)}})).flatten()"
-    )
-}
-
-fn owned(field: &str) -> String {
-    format!("variables.managers[i].?fieldsV1[?'f:metadata'][?'{field}'].orValue({{}})")
-}
-
-/// State keys of one place by the kinds on which they are state, as CEL asks for them.
-struct Keys<'s> {
-    place: Place,
-    set: &'s PolicySet,
-    /// In the order of the words, so that the output is the same each time.
-    by_kinds: BTreeMap<Vec<RunKind>, Vec<&'s Arc<StateKey>>>,
-}
-
-impl<'s> Keys<'s> {
-    fn of(set: &'s PolicySet, place: Place, is_meant: impl Fn(&StateKey) -> bool) -> Self {
-        let mut by_kinds: BTreeMap<_, Vec<_>> = BTreeMap::new();
-        let states = set.integrations.iter().flat_map(|integration| &integration.state);
-        for state in states.filter(|state| state.place == place && is_meant(state)) {
-            let mut kinds = state.kinds.clone();
-            kinds.sort_unstable();
-            by_kinds.entry(kinds).or_default().push(state);
-        }
-        for states in by_kinds.values_mut() {
-            states.sort_by(|one, other| one.key.as_str().cmp(other.key.as_str()));
-        }
-        Self { place, set, by_kinds }
-    }
-
-    fn is_empty(&self) -> bool {
-        self.by_kinds.is_empty()
-    }
-
-    /// Whether `k` is one of them and the user is not one who may set it to this value at creation.
-    fn are_foreign(&self, map: &str) -> String {
-        let groups = self.by_kinds.iter().map(|(kinds, states)| {
-            let members = self.members(states);
-            if kinds.len() == RunKind::WORDS.len() {
-                members
-            } else {
-                let kinds = list(kinds.iter().map(|kind| kind.word()));
-                format!("object.kind in {kinds} && ({members})")
-            }
-        });
-        let mut predicate = groups.collect::<Vec<_>>().join(" || ");
-        if predicate.is_empty() {
-            return "false".to_owned();
-        }
-        let states = self.by_kinds.values().flatten();
-        let creations: Vec<String> = states.filter_map(|state| self.creation(state, map)).collect();
-        if !creations.is_empty() {
-            predicate = format!("({predicate}) && !({})", creations.join(" || "));
-        }
-        predicate
-    }
-
-    fn members(&self, states: &[&Arc<StateKey>]) -> String {
-        let (literals, globs): (Vec<&Arc<StateKey>>, Vec<&Arc<StateKey>>) =
-            states.iter().copied().partition(|state| state.key.is_literal());
-        let mut alternatives = Vec::new();
-        if !literals.is_empty() {
-            alternatives.push(format!("k in {}", list(literals.iter().map(|state| state.key.as_str()))));
-        }
-        alternatives.extend(globs.into_iter().map(|state| self.glob(state)));
-        alternatives.join(" || ")
-    }
-
-    /// A key with a `*`, without those that are declared by themselves.
-    fn glob(&self, state: &StateKey) -> String {
-        let matches = matches_one_of("k", std::slice::from_ref(&state.key));
-        let mut declared: Vec<&str> = self
-            .set
-            .integrations
-            .iter()
-            .flat_map(|integration| {
-                let config = integration.config.iter().filter(|config| config.place == self.place);
-                let states = integration.state.iter().filter(|other| other.place == self.place);
-                let states = states.filter(|other| other.key.is_literal());
-                config
-                    .flat_map(|config| config.spellings.iter().map(|spelling| &**spelling))
-                    .chain(states.map(|other| other.key.as_str()))
-            })
-            .filter(|key| state.key.matches(key))
-            .collect();
-        if declared.is_empty() {
-            return matches;
-        }
-        declared.sort_unstable();
-        format!("{matches} && !(k in {})", list(declared))
-    }
-
-    /// That `k` is this key and a creator sets it; nothing where nobody may.
-    fn creation(&self, state: &StateKey, map: &str) -> Option<String> {
-        let creators = state.creators.iter().filter_map(|creator| {
-            let user = is_one_of(&creator.users);
-            match &creator.values {
-                None => Some(format!("({user})")),
-                // A finalizer has no value.
-                Some(values) if self.place == Place::Finalizer => values.is_match("").then(|| format!("({user})")),
-                Some(values) => Some(format!(
-                    "({user}) && {map}[k].matches({})",
-                    quoted(&format!("^(?:{})$", values.as_str()))
-                )),
-            }
-        });
-        let creators: Vec<String> = creators.collect();
-        let key = matches_one_of("k", std::slice::from_ref(&state.key));
-        (!creators.is_empty()).then(|| format!("({key}) && ({})", creators.join(" || ")))
     }
 }

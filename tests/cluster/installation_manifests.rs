@@ -26,17 +26,27 @@ const OVERLAYS: [(&str, &[&str]); 5] = [
     ("manifests/overlays/cert-manager", &["--tls", "cert-manager"]),
     ("manifests/overlays/observe", &["--observe"]),
     ("manifests/overlays/single-replica", &["--replicas", "1"]),
-    ("manifests/overlays/openshift", &["--policies", "policies/optional/openshift"]),
+    (
+        "manifests/overlays/openshift",
+        &["--policies", "policies/optional/openshift"],
+    ),
 ];
 
 /// Values of the chart, and the flags that say the same.
 const CHARTED: [(&[&str], &[&str]); 6] = [
     (&[], &[]),
     (&["tls.mode=cert-manager"], &["--tls", "cert-manager"]),
-    (&["tls.mode=files", "failurePolicy=Ignore"], &["--tls", "files", "--failure-policy", "Ignore"]),
+    (
+        &["tls.mode=files", "failurePolicy=Ignore"],
+        &["--tls", "files", "--failure-policy", "Ignore"],
+    ),
     (&["observe=true", "replicas=3"], &["--observe", "--replicas", "3"]),
     (
-        &["image.repository=registry.example.com/ci/runstamp", "image.tag=1.2.3", "policies.starter=false"],
+        &[
+            "image.repository=registry.example.com/ci/runstamp",
+            "image.tag=1.2.3",
+            "policies.starter=false",
+        ],
         &["--image", "registry.example.com/ci/runstamp:1.2.3", "--no-starter"],
     ),
     (
@@ -53,7 +63,10 @@ fn fresh() -> Option<(MutexGuard<'static, ()>, &'static Cluster)> {
     static CLUSTER: OnceLock<Result<Option<Cluster>, String>> = OnceLock::new();
     let turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
     let start = || Cluster::start(&manifests::crds().unwrap()).map_err(|error| format!("{error:#}"));
-    let cluster = CLUSTER.get_or_init(start).as_ref().unwrap_or_else(|error| panic!("{error}"));
+    let cluster = CLUSTER
+        .get_or_init(start)
+        .as_ref()
+        .unwrap_or_else(|error| panic!("{error}"));
     Some((turn, cluster.as_ref()?))
 }
 
@@ -82,7 +95,10 @@ fn by_name(text: &str) -> BTreeMap<String, Value> {
         let text = |pointer| document.pointer(pointer).and_then(Value::as_str).unwrap();
         format!("{} {}", text("/kind"), text("/metadata/name"))
     };
-    let all: BTreeMap<String, Value> = documents.into_iter().map(|document| (name(&document), document)).collect();
+    let all: BTreeMap<String, Value> = documents
+        .into_iter()
+        .map(|document| (name(&document), document))
+        .collect();
     assert_eq!(all.len(), count, "two documents are one object");
     all
 }
@@ -126,7 +142,10 @@ fn the_forms_hold_the_same() {
 fn what_cannot_be_printed_is_said() {
     for (flags, expected) in [
         (&["--namespace", "Not_One"][..], "expected the name of a namespace"),
-        (&["--engine", "map", "--replicas", "2", "--observe"], "found --replicas, --observe; leave it out"),
+        (
+            &["--engine", "map", "--replicas", "2", "--observe"],
+            "found --replicas, --observe; leave it out",
+        ),
         (&["--policies", "no/such/folder"], "no/such/folder"),
         (&["--replicas", "0"], "--replicas"),
         (&["--policies", "tests/compile/err"], "the policies hold mistakes"),
@@ -144,11 +163,17 @@ fn publish_authority(cluster: &Cluster) {
     for configuration in manifests::webhooks().unwrap() {
         let kind = configuration["kind"].as_str().unwrap();
         let count = configuration["webhooks"].as_array().unwrap().len();
-        let add = |index| {
-            json!({ "op": "add", "path": format!("/webhooks/{index}/clientConfig/caBundle"), "value": cluster.plane().ca_bundle() })
-        };
+        let add = |index| json!({ "op": "add", "path": format!("/webhooks/{index}/clientConfig/caBundle"), "value": cluster.plane().ca_bundle() });
         let patch = json!((0..count).map(add).collect::<Vec<_>>()).to_string();
-        let arguments = ["patch", kind, "runstamp.dev", "--field-manager=runstamp", "--type=json", "-p", &patch];
+        let arguments = [
+            "patch",
+            kind,
+            "runstamp.dev",
+            "--field-manager=runstamp",
+            "--type=json",
+            "-p",
+            &patch,
+        ];
         kubectl(cluster, &arguments, "");
     }
 }
@@ -186,7 +211,11 @@ fn applying_again_changes_nothing_and_keeps_the_authority() {
     kubectl(cluster, &["apply", "-f", "-"], &printed(&[]));
     assert_eq!(versions(), before, "runstamp manifests prints something else");
     // An upgrade that changes the webhooks themselves.
-    kubectl(cluster, &["apply", "-f", "-"], &printed(&["--failure-policy", "Ignore"]));
+    kubectl(
+        cluster,
+        &["apply", "-f", "-"],
+        &printed(&["--failure-policy", "Ignore"]),
+    );
     assert_authority(cluster, "kubectl apply with another failure policy");
     uninstall(cluster);
 
@@ -210,7 +239,15 @@ fn every_overlay_is_accepted() {
         let expected = if folder.ends_with("cert-manager") { 4 } else { 0 };
         assert_eq!(all - documents.len(), expected, "{folder}");
         let list = json!({ "apiVersion": "v1", "kind": "List", "items": documents }).to_string();
-        let arguments = ["apply", "--server-side", "--force-conflicts", "--dry-run=server", "--validate=strict", "-f", "-"];
+        let arguments = [
+            "apply",
+            "--server-side",
+            "--force-conflicts",
+            "--dry-run=server",
+            "--validate=strict",
+            "-f",
+            "-",
+        ];
         kubectl(cluster, &arguments, &list);
     }
     uninstall(cluster);
@@ -241,7 +278,10 @@ fn the_pods_are_admitted_under_the_strictest_standard() {
             expect(answer.code == 403 && answer.message().contains("PodSecurity"), &answer)
         });
         let answer = cluster.admin(Method::POST, path, Some(&pod));
-        assert!(answer.is_success() && answer.warnings.is_empty(), "{folder}: {answer:#?}");
+        assert!(
+            answer.is_success() && answer.warnings.is_empty(),
+            "{folder}: {answer:#?}"
+        );
     }
     uninstall(cluster);
 }
@@ -301,7 +341,11 @@ fn a_replica_may_do_what_it_needs_and_nothing_else() {
     let set = |lists: &[&[&str]]| lists.concat().into_iter().map(str::to_owned).collect::<BTreeSet<_>>();
     wait_until("the roles are bound", || {
         let found = rights(cluster, "runstamp");
-        if found == set(&[&everywhere, &at_home]) { Ok(()) } else { Err(format!("{found:#?}")) }
+        if found == set(&[&everywhere, &at_home]) {
+            Ok(())
+        } else {
+            Err(format!("{found:#?}"))
+        }
     });
     assert_eq!(rights(cluster, "default"), set(&[&everywhere]));
 
@@ -309,11 +353,20 @@ fn a_replica_may_do_what_it_needs_and_nothing_else() {
     let documents = manifests::parse(&printed(&["--tls", "files"])).unwrap();
     let list = json!({ "apiVersion": "v1", "kind": "List", "items": documents }).to_string();
     kubectl(cluster, &["apply", "-f", "-"], &list);
-    let reading = everywhere.map(|right| right.replace("webhookconfigurations(runstamp.dev): get list watch update patch", "webhookconfigurations(runstamp.dev): get list watch"));
+    let reading = everywhere.map(|right| {
+        right.replace(
+            "webhookconfigurations(runstamp.dev): get list watch update patch",
+            "webhookconfigurations(runstamp.dev): get list watch",
+        )
+    });
     let reading = reading.each_ref().map(String::as_str);
     wait_until("the rights are fewer", || {
         let found = rights(cluster, "runstamp");
-        if found == set(&[&reading, &at_home[..3]]) { Ok(()) } else { Err(format!("{found:#?}")) }
+        if found == set(&[&reading, &at_home[..3]]) {
+            Ok(())
+        } else {
+            Err(format!("{found:#?}"))
+        }
     });
     uninstall(cluster);
 }
@@ -326,7 +379,10 @@ fn uninstall(cluster: &Cluster) {
         "kubectl delete -k manifests/ --ignore-not-found",
     ];
     for command in commands {
-        assert!(document.lines().any(|line| line == command), "docs/operations.md does not say: {command}");
+        assert!(
+            document.lines().any(|line| line == command),
+            "docs/operations.md does not say: {command}"
+        );
         let mut arguments: Vec<&str> = command.split(' ').skip(1).collect();
         for argument in &mut arguments {
             if *argument == "manifests/" {
@@ -361,9 +417,15 @@ fn leftovers(cluster: &Cluster) -> String {
     let kinds = kubectl(cluster, &["api-resources", "--verbs=list", "-o", "name"], "");
     let kinds = kinds.lines().collect::<Vec<_>>().join(",");
     let all = ["get", &kinds, "-A", "-o", "name", "--ignore-not-found"];
-    let labelled = kubectl(cluster, &[&all[..], &["-l", "app.kubernetes.io/part-of=runstamp"]].concat(), "");
+    let labelled = kubectl(
+        cluster,
+        &[&all[..], &["-l", "app.kubernetes.io/part-of=runstamp"]].concat(),
+        "",
+    );
     let named = kubectl(cluster, &all, "");
-    let named = named.lines().filter(|name| name.contains("runstamp") && !name.contains("tests.runstamp"));
+    let named = named
+        .lines()
+        .filter(|name| name.contains("runstamp") && !name.contains("tests.runstamp"));
     format!("{labelled}{}", named.collect::<Vec<_>>().join("\n"))
 }
 
@@ -372,17 +434,32 @@ fn uninstall_leaves_nothing_behind() {
     let Some((_turn, cluster)) = fresh() else { return };
     let run = pipeline_run("after-uninstall", &json!({}));
     let path = "/apis/tekton.dev/v1/namespaces/default/pipelineruns?dryRun=All";
-    let create = || cluster.plane().request(&ALICE, Method::POST, path, "application/json", Some(&run)).unwrap();
+    let create = || {
+        cluster
+            .plane()
+            .request(&ALICE, Method::POST, path, "application/json", Some(&run))
+            .unwrap()
+    };
 
     kubectl(cluster, &["apply", "-k", SHIPPED], "");
     // What the replicas write.
-    for (kind, name) in [("secret", "runstamp-certificates"), ("configmap", "runstamp-last-good-policies")] {
+    for (kind, name) in [
+        ("secret", "runstamp-certificates"),
+        ("configmap", "runstamp-last-good-policies"),
+    ] {
         let generic: &[&str] = if kind == "secret" { &["generic"] } else { &[] };
-        kubectl(cluster, &[&["create", "-n", "runstamp", kind], generic, &[name]].concat(), "");
+        kubectl(
+            cluster,
+            &[&["create", "-n", "runstamp", kind], generic, &[name]].concat(),
+            "",
+        );
     }
     wait_until("the webhooks are in force, and nobody answers", || {
         let answer = create();
-        expect(answer.code == 500 && answer.message().contains("runs.runstamp.dev"), &answer)
+        expect(
+            answer.code == 500 && answer.message().contains("runs.runstamp.dev"),
+            &answer,
+        )
     });
     assert_ne!(leftovers(cluster), "");
     uninstall(cluster);
@@ -407,10 +484,21 @@ fn edits_of_policies_are_sent_and_no_others() {
     };
     let path = |namespace: &str| format!("/api/v1/namespaces/{namespace}/configmaps?dryRun=All");
     let create = |namespace: &str, label: &str| {
-        cluster.admin(Method::POST, &path(namespace), Some(&labelled(namespace, "tried", label)))
+        cluster.admin(
+            Method::POST,
+            &path(namespace),
+            Some(&labelled(namespace, "tried", label)),
+        )
     };
     let strict = r#"[{"op": "replace", "path": "/webhooks/2/failurePolicy", "value": "Fail"}]"#;
-    let arguments = ["patch", "validatingwebhookconfiguration", "runstamp.dev", "--type=json", "-p", strict];
+    let arguments = [
+        "patch",
+        "validatingwebhookconfiguration",
+        "runstamp.dev",
+        "--type=json",
+        "-p",
+        strict,
+    ];
     kubectl(cluster, &arguments, "");
     let is_sent = |answer: &crate::support::control_plane::access::Answer| {
         answer.code == 500 && answer.message().contains("policies.runstamp.dev")
@@ -444,8 +532,12 @@ fn the_config_maps_hold_the_policy_files() {
         let text = fs::read_to_string(&path).unwrap();
         let (head, _) = text.split_once("\ndata:\n").unwrap();
         let mut expected = format!("{head}\ndata:\n");
-        let entries = fs::read_dir(Path::new(ROOT).join(folder)).unwrap().map(|entry| entry.unwrap().path());
-        let mut files: Vec<_> = entries.filter(|file| file.extension().is_some_and(|ending| ending == "yaml")).collect();
+        let entries = fs::read_dir(Path::new(ROOT).join(folder))
+            .unwrap()
+            .map(|entry| entry.unwrap().path());
+        let mut files: Vec<_> = entries
+            .filter(|file| file.extension().is_some_and(|ending| ending == "yaml"))
+            .collect();
         files.sort();
         for file in &files {
             expected.push_str(&format!("  {}: |\n", file.file_name().unwrap().to_str().unwrap()));
@@ -494,14 +586,29 @@ fn the_chart_installs_the_same() {
             // helm makes the namespace itself; policies beside the starter are given to the chart as files.
             expected.remove(&format!("Namespace {namespace}")).unwrap();
             expected.remove("ConfigMap runstamp-policies");
-            assert_same(&by_name(&run(&arguments)), &expected, &format!("{values:?} in {namespace}"));
+            assert_same(
+                &by_name(&run(&arguments)),
+                &expected,
+                &format!("{values:?} in {namespace}"),
+            );
         }
     }
     let policies = Path::new(ROOT).join("policies/optional/openshift/settings.yaml");
     let value = format!("policies.files.settings\\.yaml={}", policies.display());
-    let found = by_name(&run(&["template", "runstamp", &chart, "--namespace", "runstamp", "--set-file", &value]));
+    let found = by_name(&run(&[
+        "template",
+        "runstamp",
+        &chart,
+        "--namespace",
+        "runstamp",
+        "--set-file",
+        &value,
+    ]));
     let expected = by_name(&printed(&["--policies", policies.to_str().unwrap()]));
-    assert_eq!(found["ConfigMap runstamp-policies"], expected["ConfigMap runstamp-policies"]);
+    assert_eq!(
+        found["ConfigMap runstamp-policies"],
+        expected["ConfigMap runstamp-policies"]
+    );
 
     let place = ["--namespace", "runstamp", "--create-namespace"];
     run(&[&["install", "runstamp", &chart], &place[..]].concat());

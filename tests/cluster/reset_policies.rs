@@ -51,7 +51,12 @@ fn label(cluster: &Cluster, namespace: &Namespace<'_>, story: Option<&str>) {
     let patch = json!({ "metadata": { "labels": { LABEL: story } } });
     let path = format!("/api/v1/namespaces/{}", namespace.name);
     let merge = "application/merge-patch+json";
-    admitted(cluster.plane().request(&User::Admin, Method::PATCH, &path, merge, Some(&patch)).unwrap());
+    admitted(
+        cluster
+            .plane()
+            .request(&User::Admin, Method::PATCH, &path, merge, Some(&patch))
+            .unwrap(),
+    );
     let probes = [
         (User::Admin, pipeline_run("probe", &json!({ SIGNED: "true" }))),
         (pipelines_controller(), child_of("probe", &json!({ SIGNED: "true" }))),
@@ -106,8 +111,16 @@ fn runs() -> Vec<(String, User, Value)> {
         "chains.tekton.dev/payload-taskrun-5f1c2b9e": "e30=",
         "ci.example.com/note": "kept",
     });
-    for mut old in [pipeline_run("old", &state), task_run("old", &state), child_of("old", &state)] {
-        old["metadata"]["finalizers"] = json!(["chains.tekton.dev/pipelinerun", "ci.example.com/hold", "results.tekton.dev/taskrun"]);
+    for mut old in [
+        pipeline_run("old", &state),
+        task_run("old", &state),
+        child_of("old", &state),
+    ] {
+        old["metadata"]["finalizers"] = json!([
+            "chains.tekton.dev/pipelinerun",
+            "ci.example.com/hold",
+            "results.tekton.dev/taskrun"
+        ]);
         old["status"] = json!({ "completionTime": "2026-11-20T08:15:00Z" });
         for (name, again) in [
             ("kubectl", rerun::kubectl_copy(&old)),
@@ -128,12 +141,23 @@ fn runs() -> Vec<(String, User, Value)> {
                 "fieldsV1": { "f:metadata": { "f:annotations": { format!("f:{SIGNED}"): {} } } },
             }]);
             runs.push((format!("{name}, with managedFields"), ALICE, with_owners));
-            runs.push((format!("{name}, by the pipelines controller"), pipelines_controller(), again));
+            runs.push((
+                format!("{name}, by the pipelines controller"),
+                pipelines_controller(),
+                again,
+            ));
         }
-        runs.push(("as the pipelines controller makes it".to_owned(), pipelines_controller(), old));
+        runs.push((
+            "as the pipelines controller makes it".to_owned(),
+            pipelines_controller(),
+            old,
+        ));
     }
     for (name, broken) in [
-        ("empty maps", json!({ "annotations": {}, "labels": {}, "finalizers": [], "ownerReferences": [] })),
+        (
+            "empty maps",
+            json!({ "annotations": {}, "labels": {}, "finalizers": [], "ownerReferences": [] }),
+        ),
         ("no maps", json!({})),
     ] {
         let mut run = pipeline_run("edge", &json!({}));
@@ -175,11 +199,18 @@ fn the_policies_reset_what_the_webhook_resets() {
         compared += 1;
         let (policies, webhook) = (what_matters(&policies.body), what_matters(&webhook.body));
         if policies != webhook {
-            mistakes.push(format!("{name}:\npolicies {policies:#}\nwebhook {webhook:#}\nsent {run:#}"));
+            mistakes.push(format!(
+                "{name}:\npolicies {policies:#}\nwebhook {webhook:#}\nsent {run:#}"
+            ));
         }
     }
     assert!(compared >= 80, "only {compared} Runs were compared");
-    assert!(mistakes.is_empty(), "{} mistakes:\n{}", mistakes.len(), mistakes.join("\n"));
+    assert!(
+        mistakes.is_empty(),
+        "{} mistakes:\n{}",
+        mistakes.len(),
+        mistakes.join("\n")
+    );
 }
 
 #[test]
@@ -194,7 +225,10 @@ fn after_a_reset_by_policy_chains_claims_its_finalizer_and_its_annotation() {
     let stored = ci.stored(&run).unwrap();
     assert_eq!((annotation(&stored, SIGNED), finalizers(&stored)), (None, vec![]));
     for (manager, metadata) in [
-        ("tekton-chains-controller%2Ffinalizers", json!({ "finalizers": ["chains.tekton.dev/taskrun"] })),
+        (
+            "tekton-chains-controller%2Ffinalizers",
+            json!({ "finalizers": ["chains.tekton.dev/taskrun"] }),
+        ),
         ("tekton-chains-controller", json!({ "annotations": { SIGNED: "true" } })),
     ] {
         admitted(ci.as_user(chains_controller()).apply(&run, manager, &metadata));
@@ -215,7 +249,9 @@ fn a_run_full_of_state_is_reset_by_policy() {
         let annotations: serde_json::Map<String, Value> =
             (0..4000).map(|number| (format!("{key}{number}"), json!("x"))).collect();
         let run = admitted(ci.as_user(ALICE).dry_run(&pipeline_run("full", &json!(annotations))));
-        let left = run["metadata"]["annotations"].as_object().map_or(0, serde_json::Map::len);
+        let left = run["metadata"]["annotations"]
+            .as_object()
+            .map_or(0, serde_json::Map::len);
         assert_eq!(left, if key.starts_with("chains") { 0 } else { 4000 });
     }
 }

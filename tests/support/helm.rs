@@ -67,7 +67,15 @@ fn build_once(cache: &Path, program: &Path) -> anyhow::Result<()> {
     ));
     let unfinished = program.with_extension("unfinished");
     let output = go(Path::new(MODULE))
-        .args(["build", "-mod=readonly", "-buildvcs=false", "-trimpath", "-ldflags", "-s -w", "-o"])
+        .args([
+            "build",
+            "-mod=readonly",
+            "-buildvcs=false",
+            "-trimpath",
+            "-ldflags",
+            "-s -w",
+            "-o",
+        ])
         .arg(&unfinished)
         .arg("./cmd/helm")
         .stdin(Stdio::null())
