@@ -253,6 +253,40 @@ fn every_overlay_is_accepted() {
     uninstall(cluster);
 }
 
+/// Names go into CEL, which the API server compiles when it is registered.
+#[test]
+fn every_pack_and_every_name_is_accepted() {
+    let Some((_turn, cluster)) = fresh() else { return };
+    kubectl(cluster, &["create", "namespace", "runstamp"], "");
+    let folder = tempfile::tempdir().unwrap();
+    let names = "['system:serviceaccount:ci:tekton-*-controller', \"o'neill\", 'back\\slash', 'a*b*c']";
+    let settings = format!(
+        "apiVersion: runstamp.dev/v1alpha1\nkind: Settings\nmetadata: {{name: names}}\nspec:\n  identities: {{odd: {names}}}\n  controllers: [odd]\n  exempt: {{identities: [odd], groups: [\"o'neills\"]}}\n"
+    );
+    fs::write(folder.path().join("settings.yaml"), settings).unwrap();
+    let mut packs: Vec<_> = fs::read_dir(format!("{ROOT}/policies/optional"))
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .collect();
+    assert!(packs.len() >= 3, "{packs:?}");
+    packs.push(folder.path().to_owned());
+    for pack in packs {
+        for engine in ["webhook", "map"] {
+            let text = printed(&["--engine", engine, "--policies", pack.to_str().unwrap()]);
+            let mut documents = manifests::parse(&text).unwrap();
+            documents.retain(|document| document["kind"] != "Namespace");
+            let list = json!({ "apiVersion": "v1", "kind": "List", "items": documents }).to_string();
+            kubectl(
+                cluster,
+                &["create", "--dry-run=server", "--validate=strict", "-f", "-"],
+                &list,
+            );
+        }
+    }
+    kubectl(cluster, &["delete", "namespace", "runstamp", "--wait=false"], "");
+    empty_namespace(cluster);
+}
+
 /// The Pod that a Deployment would create.
 fn pod(deployment: &Value) -> Value {
     let template = &deployment["spec"]["template"];
