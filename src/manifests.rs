@@ -1,7 +1,7 @@
 //! What a cluster gets: the files of `manifests/`, changed only where an installation wants something else.
 //!
 //! The files are the one place where the installation is written down. They are embedded, and the components beside them are
-//! applied here as kustomize applies them. `tests/manifests` holds that both come to the same.
+//! applied here as kustomize applies them; `tests/cluster/installation_manifests.rs` holds that both come to the same.
 
 mod adjust;
 mod cel;
