@@ -1,5 +1,6 @@
-//! Embedded policy files belong to the binary: a file that is added to their folders must build it again.
+//! Embedded files belong to the binary: one that is added to their folders must build it again.
 
 fn main() {
     println!("cargo::rerun-if-changed=policies");
+    println!("cargo::rerun-if-changed=manifests");
 }

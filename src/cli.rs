@@ -6,6 +6,7 @@ mod certs;
 mod check;
 mod completions;
 mod keys;
+mod manifests;
 mod output;
 mod policy_args;
 mod review;
@@ -39,6 +40,7 @@ enum Command {
     Test(test::TestArgs),
     Keys(keys::KeysArgs),
     Certs(certs::CertsArgs),
+    Manifests(manifests::ManifestsArgs),
     Completions(completions::CompletionsArgs),
 }
 
@@ -68,6 +70,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Test(arguments) => test::run(arguments),
         Command::Keys(arguments) => keys::run(arguments),
         Command::Certs(arguments) => certs::run(arguments),
+        Command::Manifests(arguments) => manifests::run(arguments),
         Command::Completions(arguments) => completions::run(arguments),
     };
     match outcome {

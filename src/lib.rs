@@ -8,6 +8,7 @@ pub mod cluster;
 pub mod diagnostics;
 pub mod domain;
 pub mod headless;
+pub mod manifests;
 pub mod namespaces;
 pub mod policy_file;
 pub mod report;

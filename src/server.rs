@@ -2,8 +2,8 @@
 
 mod body;
 mod connections;
-mod policy_edits;
 mod farewell;
+mod policy_edits;
 mod probes;
 mod readiness;
 mod reload;

@@ -3,6 +3,7 @@
 //! kube-apiserver, etcd and kubectl are built with Go, once a machine. These variables say otherwise:
 //! - `RUNSTAMP_CLUSTER=required`: a machine that cannot have them fails the tests instead of skipping them;
 //! - `KUBEBUILDER_ASSETS`: a folder that holds the three, so that nothing is built;
+//! - `RUNSTAMP_HELM`: the helm to try the chart with, so that none is built;
 //! - `RUNSTAMP_CACHE`: where built ones are kept (default: `runstamp` in the user's cache folder);
 //! - `RUNSTAMP_TEKTON_CRDS`: a folder with Tekton's own CRDs, instead of those written for the tests;
 //! - `RUNSTAMP_CORPUS`: a folder of Runs that must pass as they are, besides the examples;
@@ -20,12 +21,16 @@
 #[allow(dead_code, reason = "the example uses the rest")]
 mod support {
     pub(crate) mod control_plane;
+    pub(crate) mod helm;
     pub(crate) mod manifests;
     pub(crate) mod runstamp;
 }
 
 #[path = "common/glob.rs"]
 mod glob;
+#[path = "common/golden.rs"]
+#[allow(dead_code, reason = "other tests have cases in folders")]
+mod golden;
 #[path = "common/readme.rs"]
 mod readme;
 
@@ -40,6 +45,7 @@ mod cluster {
     mod corpus;
     mod events;
     mod injection;
+    mod installation_manifests;
     mod kinds;
     mod kubectl;
     mod lifecycle;
@@ -48,9 +54,10 @@ mod cluster {
     mod ownership;
     mod policies;
     mod reports;
+    mod reset_policies;
     mod serving;
     mod shipped;
     mod status;
-    mod suites;
+    pub(crate) mod suites;
     mod supervision;
 }

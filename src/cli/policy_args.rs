@@ -31,14 +31,26 @@ impl PolicyArgs {
 
     /// The policy set of the flags; its mistakes are printed, since no question about Runs can be answered with them.
     pub(super) fn load(&self) -> anyhow::Result<PolicySet> {
+        self.load_with(Vec::new()).map(|(set, _)| set)
+    }
+
+    /// The same with further embedded files, and the files of the flags as they stand in the set.
+    pub(super) fn load_with(&self, further: Vec<PolicyText>) -> anyhow::Result<(PolicySet, Vec<PolicyText>)> {
         let texts = policy_file::collect_texts(&self.policies)?;
-        store::load(self.embedded().into_iter().chain(texts).collect::<Vec<_>>()).map_err(|error| {
+        let all = self.embedded().into_iter().chain(further).chain(texts.iter().cloned());
+        let set = store::load(all.collect::<Vec<_>>()).map_err(|error| {
             if let LoadError::Refused { rendered, .. } = &error {
                 output::print_diagnostics(rendered);
                 return anyhow::anyhow!("the policies hold mistakes");
             }
             error.into()
-        })
+        })?;
+        Ok((set, texts))
+    }
+
+    /// Whether the built-in policies are part of the set.
+    pub(super) fn wants_builtin(&self) -> bool {
+        !self.no_builtin
     }
 
     /// The built-in policies, unless they are not wanted.

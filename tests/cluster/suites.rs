@@ -12,7 +12,7 @@ use crate::glob::Glob;
 use crate::support::control_plane::User;
 use crate::support::control_plane::access::Answer;
 
-const SUITES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/policies/tests");
+pub(crate) const SUITES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/policies/tests");
 
 #[test]
 fn every_case_of_the_shipped_suites_holds_on_a_real_api_server() {
@@ -155,7 +155,8 @@ fn differing(answer: &Answer, map: &str, expected: &Mapping<Text>, home: &Home<'
         .collect()
 }
 
-fn user_of(case: &CaseDefinition) -> User {
+/// Who creates the Run of a case.
+pub(crate) fn user_of(case: &CaseDefinition) -> User {
     let name = case.user.as_ref().map_or("alice", |user| user.value.as_str());
     match name
         .strip_prefix("system:serviceaccount:")
@@ -169,7 +170,8 @@ fn user_of(case: &CaseDefinition) -> User {
     }
 }
 
-fn read(run: &RunDefinition) -> Value {
+/// The Run of a case, read from its file where it is in one.
+pub(crate) fn read(run: &RunDefinition) -> Value {
     match run {
         RunDefinition::Inline(run) => run.value.clone(),
         RunDefinition::File(file) => {
@@ -180,7 +182,7 @@ fn read(run: &RunDefinition) -> Value {
 }
 
 /// Cases share a namespace, and many Runs in them the same name.
-fn unnamed(mut run: Value) -> Value {
+pub(crate) fn unnamed(mut run: Value) -> Value {
     if let Some(metadata) = run["metadata"].as_object_mut() {
         metadata.remove("name");
         metadata.remove("resourceVersion");

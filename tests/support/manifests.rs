@@ -64,13 +64,13 @@ fn point_at(webhook: &mut Value, local: &Local<'_>) -> anyhow::Result<()> {
 
 /// The webhook configurations as shipped.
 pub(crate) fn webhooks() -> anyhow::Result<Vec<Value>> {
-    documents(&Path::new(ROOT).join("manifests/500-webhooks.yaml"))
+    documents(&Path::new(ROOT).join("manifests/base/500-webhooks.yaml"))
 }
 
 /// Runstamp's own namespace and its Service, as shipped.
 pub(crate) fn namespace_and_service() -> anyhow::Result<Vec<Value>> {
-    let mut all = documents(&Path::new(ROOT).join("manifests/100-namespace.yaml"))?;
-    all.extend(documents(&Path::new(ROOT).join("manifests/300-service.yaml"))?);
+    let mut all = documents(&Path::new(ROOT).join("manifests/base/100-namespace.yaml"))?;
+    all.extend(documents(&Path::new(ROOT).join("manifests/base/300-service.yaml"))?);
     Ok(all)
 }
 

@@ -85,7 +85,7 @@ fn in_folder(folder: &Path) -> anyhow::Result<Programs> {
 }
 
 /// A folder of the user, so that a fresh clone on the same machine builds nothing.
-fn cache_folder() -> PathBuf {
+pub(crate) fn cache_folder() -> PathBuf {
     let named = |name: &str| env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
     named("RUNSTAMP_CACHE")
         .or_else(|| named("XDG_CACHE_HOME").map(|folder| folder.join("runstamp")))
@@ -108,8 +108,8 @@ fn digest() -> anyhow::Result<String> {
         .collect())
 }
 
-fn check_go() -> Result<(), String> {
-    let output = go()
+pub(crate) fn check_go() -> Result<(), String> {
+    let output = go(Path::new(MODULE))
         .arg("version")
         .output()
         .map_err(|error| format!("go does not start ({error})"))?;
@@ -131,10 +131,10 @@ fn check_go() -> Result<(), String> {
 }
 
 /// Go as installed: no download of another toolchain, no flags from the user's environment.
-fn go() -> Command {
+pub(crate) fn go(module: &Path) -> Command {
     let mut command = Command::new("go");
     command
-        .current_dir(MODULE)
+        .current_dir(module)
         .env("GOTOOLCHAIN", "local")
         .env("GOFLAGS", "")
         .env("GOWORK", "off");
@@ -160,7 +160,7 @@ fn build_once(cache: &Path, folder: &Path) -> anyhow::Result<()> {
     fs::create_dir_all(&unfinished).with_context(|| format!("failed to create {}", unfinished.display()))?;
     let mut output_folder = OsString::from(&unfinished);
     output_folder.push("/");
-    let output = go()
+    let output = go(Path::new(MODULE))
         .args([
             "build",
             "-mod=readonly",
