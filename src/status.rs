@@ -154,7 +154,8 @@ struct Findings {
 pub fn judge(question: &Question, facts: &Facts, expected: Expected, installed: &[Value]) -> Status {
     let mut findings = Findings::default();
     let (convergence, replicas) = replicas::judge(question, facts, &expected, &mut findings);
-    expected::judge(&expected, &mut findings);
+    let is_said = findings.problems.iter().any(|problem| problem.about == "policies");
+    expected::judge(&expected, is_said, &mut findings);
     let webhook_configurations = webhooks::judge(question, &facts.configurations, installed, &mut findings);
     platform::judge(&facts.platform, &mut findings);
     Status {

@@ -1,5 +1,7 @@
 //! `runstamp status`: whether an installation is as it should be.
 
+use std::time::Duration;
+
 use anyhow::{Context, anyhow};
 use clap::Args;
 
@@ -12,17 +14,21 @@ use crate::manifests::{DEFAULT_NAMESPACE, Parameters, webhook_configurations};
 use crate::policy_file::collect_texts;
 use crate::status::{Question, Status, expect, judge, render};
 
+/// Longest wait for all answers together; each of them is waited for ten seconds at most.
+const ANSWERS: Duration = Duration::from_secs(60);
+
 const EXAMPLE: &str = "\
 Examples:
   runstamp status
   runstamp status --namespace ci-admission --failure-policy Ignore
-  runstamp status --policies policies/ -o json
+  runstamp status -o json
 
 Asks the API server of KUBECONFIG, or of the service account of the Pod, and changes nothing. What every replica serves stands in
 the Lease that it renews. The webhook configurations are compared with what this version would install for the Settings of the
 installation: those of the built-in policies, of its ConfigMaps and of --policies.
 
-Give the flags with which the installation was made: --namespace, --failure-policy, --policies, --no-builtin.
+Give --namespace, --failure-policy and --no-builtin as the installation has them, and --policies for the files that the replicas
+read by serve --policies. What manifests --policies has printed stands in a ConfigMap and is found there.
 
 Exit code 0: all is well; 1: something is not; 2: the question could not be answered, for want of an API server or a right.";
 
@@ -57,7 +63,9 @@ pub(super) fn run(arguments: &StatusArgs) -> anyhow::Result<Verdict> {
         .enable_all()
         .build()
         .context("failed to start the runtime")?;
-    let status = runtime.block_on(ask(arguments))?;
+    let answer = runtime.block_on(async { tokio::time::timeout(ANSWERS, ask(arguments)).await });
+    let status =
+        answer.map_err(|_| anyhow!("expected every answer of the API server within {ANSWERS:?}, found none"))??;
     output::print(&match arguments.output {
         OutputFormat::Text => render(&status),
         OutputFormat::Json => format!("{}\n", serde_json::to_string(&status).context("failed to write JSON")?),

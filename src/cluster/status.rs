@@ -176,8 +176,13 @@ impl Inquiry {
             let answer = self.client.send(request.map_err(kube::Error::HttpError)?).await?;
             let date = answer.headers().get(DATE).and_then(|date| date.to_str().ok());
             let date = date.and_then(|date| rfc2822::parse(date).ok());
+            let is_success = answer.status().is_success();
             let body = Limited::new(answer.into_body(), LARGEST_VERSION).collect().await;
             let bytes = body.map_err(kube::Error::Service)?.to_bytes();
+            if !is_success {
+                let refusal = serde_json::from_slice(&bytes).map_err(kube::Error::SerdeError)?;
+                return Err(kube::Error::Api(refusal));
+            }
             let info = serde_json::from_slice(&bytes).map_err(kube::Error::SerdeError)?;
             Ok((info, date.map(|date| date.timestamp().as_second())))
         })
@@ -273,7 +278,7 @@ impl Unanswered {
 }
 
 fn is_forbidden(error: &ClusterError) -> bool {
-    matches!(code(error), Some(401 | 403))
+    code(error) == Some(403)
 }
 
 fn code(error: &ClusterError) -> Option<u16> {

@@ -68,19 +68,24 @@ pub async fn expect<E>(
     Ok(Expected::new(&set, PoliciesFrom::WithoutConfigMaps, Some(error)))
 }
 
-/// Says that the policies hold a mistake, and what stands in for them.
-pub(super) fn judge(expected: &Expected, findings: &mut Findings) {
+/// Says that the policies hold a mistake, unless a replica has said so, and what stands in for them.
+pub(super) fn judge(expected: &Expected, is_said: bool, findings: &mut Findings) {
     let Some(error) = &expected.error else { return };
     let used = if expected.from == PoliciesFrom::LastGood.word() {
         "the last good policies"
     } else {
         "the built-in policies and those of --policies alone"
     };
-    findings.problems.push(Problem::new(
-        "policies",
-        format!("the policies of the ConfigMaps hold a mistake: {error}"),
-        format!("mend it; runstamp check shows it with its place. Meanwhile Settings are taken from {used}"),
+    findings.notes.push(format!(
+        "while the policies hold a mistake, Settings are taken from {used}"
     ));
+    if !is_said {
+        findings.problems.push(Problem::new(
+            "policies",
+            format!("the policies of the ConfigMaps, together with those of the flags, hold a mistake: {error}"),
+            "mend them: runstamp check shows the mistake with its place; a file that stands in a ConfigMap is not given with --policies too",
+        ));
+    }
 }
 
 #[cfg(test)]
@@ -117,7 +122,7 @@ mod tests {
             let expected = wait(expect(&builtin::policies(), current, async || kept)).unwrap();
             assert_eq!((expected.from, expected.error.is_some()), (from, is_error));
             let mut findings = Findings::default();
-            judge(&expected, &mut findings);
+            judge(&expected, false, &mut findings);
             assert_eq!(!findings.problems.is_empty(), is_error);
             expected
         }

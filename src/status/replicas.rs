@@ -278,7 +278,7 @@ fn against_this_program(
         findings.problems.push(Problem::new(
             "policies",
             format!("the replicas serve {found}, the ConfigMaps and the flags of this command make {}", expected.policy_set),
-            "ask again if there was an edit this moment; give the flags --policies and --no-builtin as the replicas have them; else look at their logs",
+            "ask again if there was an edit this moment; give --policies and --no-builtin as the replicas have them in serve; else look at their logs",
         ));
     }
 }

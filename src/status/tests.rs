@@ -107,10 +107,11 @@ fn check(change: impl FnOnce(&mut Facts), converged: bool, problems: &[&str]) ->
 }
 
 #[test]
-fn nothing_wrong_is_three_lines() {
+fn nothing_wrong_is_four_lines() {
     let status = check(|_| {}, true, &[]);
     let expected = format!(
-        "2 of 2 replicas converged on {} since 2026-09-21T13:40:00Z, certificate aa until 2026-09-21T15:36:40Z\n\
+        "2 of 2 replicas converged on {} since 2026-09-21T13:40:00Z\n\
+         certificate aa until 2026-09-21T15:36:40Z\n\
          webhook configurations runstamp.dev as this version and these Settings install them, 1 authority\n\
          Kubernetes 1.36\n",
         expected().policy_set
@@ -131,7 +132,7 @@ fn who_does_not_answer_is_missed() {
         ["two: last renewed its Lease at 2026-09-21T14:12:49Z"]
     );
     assert!(
-        render(&status).contains("\n  two: does not answer since 2026-09-21T14:12:49Z\n"),
+        render(&status).contains("\n  two: no answer since 2026-09-21T14:12:49Z\n"),
         "{}",
         render(&status)
     );

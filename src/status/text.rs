@@ -9,7 +9,7 @@ const LONGEST_LINE: usize = 1000;
 
 /// Writes a state for people.
 pub fn render(status: &Status) -> String {
-    let mut lines = vec![headline(status)];
+    let mut lines = headline(status);
     if !status.convergence.converged {
         lines.extend(status.replicas.iter().map(|report| format!("  {}", replica(report))));
     }
@@ -44,7 +44,7 @@ pub fn render(status: &Status) -> String {
     text
 }
 
-fn headline(status: &Status) -> String {
+fn headline(status: &Status) -> Vec<String> {
     let convergence = &status.convergence;
     let living = convergence.living_replicas;
     let count = match convergence.expected_replicas {
@@ -53,23 +53,29 @@ fn headline(status: &Status) -> String {
         None => format!("{living} replicas"),
     };
     if !convergence.converged {
-        let verb = if living == 1 { "answers" } else { "answer" };
-        return format!("not converged: {count} {verb}");
+        return vec![format!("not converged: {count} answering")];
     }
-    let word = |text: &Option<String>| text.clone().unwrap_or_else(|| "unknown".to_owned());
-    format!(
-        "{count} converged on {} since {}, certificate {} until {}",
-        word(&convergence.policy_set),
-        word(&convergence.since),
-        word(&convergence.certificate),
-        word(&convergence.certificate_expires_at),
-    )
+    vec![
+        format!(
+            "{count} converged on {} since {}",
+            word(&convergence.policy_set),
+            word(&convergence.since)
+        ),
+        format!(
+            "certificate {} until {}",
+            word(&convergence.certificate),
+            word(&convergence.certificate_expires_at)
+        ),
+    ]
+}
+
+fn word(text: &Option<String>) -> &str {
+    text.as_deref().unwrap_or("unknown")
 }
 
 fn replica(report: &ReplicaReport) -> String {
-    let word = |text: &Option<String>| text.clone().unwrap_or_else(|| "unknown".to_owned());
     if !report.answers {
-        return format!("{}: does not answer since {}", report.name, word(&report.renewed_at));
+        return format!("{}: no answer since {}", report.name, word(&report.renewed_at));
     }
     let readiness = match &report.ready_since {
         Some(since) => format!("ready since {since}"),
