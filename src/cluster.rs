@@ -11,6 +11,7 @@ mod member;
 mod namespaces;
 mod policies;
 mod replicas;
+mod status;
 mod trust;
 
 use std::collections::BTreeMap;
@@ -24,6 +25,7 @@ pub use last_good::{LAST_GOOD, LastGood, LastGoodError};
 pub use member::{Member, PolicyFollowing};
 pub use policies::POLICIES;
 pub use replicas::ReplicaReport;
+pub use status::{Gathered, Inquiry, InquiryError};
 
 /// Who we are among those who write an object.
 const FIELD_MANAGER: &str = "runstamp";
