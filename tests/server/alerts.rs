@@ -3,9 +3,11 @@
 use std::collections::BTreeSet;
 
 use regex::Regex;
-use serde_json::Value;
+use runstamp::review::Stance;
+use serde_json::{Value, json};
 
-use crate::harness::{TestServer, within};
+use crate::engine::{ask, review, start};
+use crate::harness::within;
 use crate::http::METRICS;
 
 const RULES: &str = include_str!("../../manifests/alerts/prometheus-rules.yaml");
@@ -28,23 +30,30 @@ fn alerts() -> Vec<(String, String)> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn alerts_ask_for_what_a_server_prints() {
-    let server = TestServer::start();
+    let server = start(Stance::default());
+    for annotations in [json!({}), json!({"github.integrations.tekton.dev/sha": "main"})] {
+        ask(&server, "/mutate", &review(&annotations, None)).await;
+    }
     let scrape = within(server.probe("/metrics")).await.body;
-    let metric = Regex::new(r"\b(?:runstamp|process)_[a-z_]+").unwrap();
-    let reason = Regex::new(r#"reason=~?"([^"]+)""#).unwrap();
+    let metric = Regex::new(r"\b((?:runstamp|process)_[a-z_]+)(?:\{([^}]*)\})?").unwrap();
+    let matcher = Regex::new(r#"([a-z]+)=~?"([^"]*)""#).unwrap();
     for (alert, expression) in alerts() {
-        let mut named = metric.find_iter(&expression).map(|found| found.as_str()).peekable();
-        assert!(named.peek().is_some(), "{alert} asks for no metric: {expression}");
-        for name in named {
-            let name = name.strip_suffix("_bucket").unwrap_or(name);
+        let mut asked = metric.captures_iter(&expression).peekable();
+        assert!(asked.peek().is_some(), "{alert} asks for no metric: {expression}");
+        for part in asked {
+            let name = part[1].strip_suffix("_bucket").unwrap_or(&part[1]);
             assert!(METRICS.contains(&name), "{alert}: no server prints {name}");
             let declared = name.strip_suffix("_total").unwrap_or(name);
             assert!(scrape.contains(&format!("# TYPE {declared} ")), "{alert}: {name}");
-        }
-        for words in reason.captures_iter(&expression) {
-            for word in words[1].split('|') {
-                let sample = format!("runstamp_rejected_requests_total{{reason=\"{word}\"}} ");
-                assert!(scrape.contains(&sample), "{alert}: no request is turned away as {word}");
+            let labels = part.get(2).map_or("", |labels| labels.as_str());
+            for condition in matcher.captures_iter(labels) {
+                for value in condition[2].split('|') {
+                    let label = format!("{}=\"{value}\"", &condition[1]);
+                    let mut samples = scrape.lines().filter(|line| line.starts_with(&format!("{name}{{")));
+                    // The job is what Prometheus calls whom it asks.
+                    let is_there = &condition[1] == "job" || samples.any(|sample| sample.contains(&label));
+                    assert!(is_there, "{alert}: no sample of {name} has {label}\n{scrape}");
+                }
             }
         }
     }
