@@ -355,6 +355,7 @@ impl<'a> Site<'a> {
             });
         } else if command == "kubectl apply -f runstamp.yaml" && !self.replicas.is_empty() {
             self.wait_until_published();
+            self.assert_that_replicas_own_the_bundles();
         } else if command.ends_with("overlays/cert-manager") {
             self.issue();
         }
@@ -443,6 +444,19 @@ impl<'a> Site<'a> {
             }
             Ok(())
         });
+    }
+
+    /// The name by which a GitOps tool may leave `caBundle` to the replicas.
+    fn assert_that_replicas_own_the_bundles(&self) {
+        let path = "/apis/admissionregistration.k8s.io/v1/mutatingwebhookconfigurations/runstamp.dev";
+        let configuration = self.cluster.admin(Method::GET, path, None).body;
+        let managers = configuration["metadata"]["managedFields"].as_array().unwrap();
+        let owners: Vec<&Value> = managers
+            .iter()
+            .filter(|entry| entry["fieldsV1"].to_string().contains("f:caBundle"))
+            .map(|entry| &entry["manager"])
+            .collect();
+        assert_eq!(owners, ["runstamp"]);
     }
 
     /// A copied Run, as Alice would create it.
