@@ -11,6 +11,7 @@ mod member;
 mod namespaces;
 mod policies;
 mod replicas;
+mod trust;
 
 use std::collections::BTreeMap;
 use std::time::Duration;

@@ -278,6 +278,7 @@ pub(crate) const METRICS: [&str; 21] = [
     "runstamp_certificate_expiry_timestamp_seconds",
     "runstamp_certificate_load_failures_total",
     "runstamp_events_dropped_total",
+    "runstamp_suspected_children_total",
     "process_resident_memory_bytes",
     "process_open_fds",
     "process_cpu_seconds_total",
