@@ -36,6 +36,9 @@ const NOT_RUN: [&str; 2] = [
     "kubectl -n runstamp logs deployment/runstamp --all-pods | grep '\"observe\":true'",
 ];
 
+/// A section whose sessions are made and compared by tests of its own, and where these are.
+const SHOWN_ELSEWHERE: (&str, &str) = ("Status", "tests/cluster/installation_status.rs");
+
 /// Sections that begin and end without an installation: another way to have one. They come after the rest.
 const ON_THEIR_OWN: [&str; 2] = ["Helm", "cert-manager"];
 
@@ -187,7 +190,7 @@ fn operations_every_command_does_what_it_should() {
     let (steps, files) = read_document();
     let (apart, along): (Vec<Step>, Vec<Step>) = steps
         .into_iter()
-        .filter(|step| step.is_run)
+        .filter(|step| step.is_run && step.section != SHOWN_ELSEWHERE.0)
         .partition(|step| ON_THEIR_OWN.contains(&step.section.as_str()));
     let mut site = Site::new(&cluster, &files);
     let is_over = AtomicBool::new(false);

@@ -260,7 +260,7 @@ async fn readiness_says_what_is_missing() {
 }
 
 /// The metrics that dashboards rest on, as a scrape names them.
-pub(crate) const METRICS: [&str; 21] = [
+pub(crate) const METRICS: [&str; 22] = [
     "runstamp_admission_reviews_total",
     "runstamp_admission_review_duration_seconds",
     "runstamp_in_flight_reviews",
