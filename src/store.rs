@@ -193,6 +193,7 @@ impl PolicyStore {
             Err(error) => return self.refuse(&mut state, error),
         };
         self.metrics.set_policy_load_success(now);
+        self.metrics.set_policies_stale(false);
         state.status.stale = None;
         state.status.from = PoliciesFrom::Sources;
         if set.digest().as_str() == state.status.digest {
@@ -234,6 +235,7 @@ impl PolicyStore {
             return Offered::Unchanged;
         }
         self.metrics.count_policy_load_failure();
+        self.metrics.set_policies_stale(true);
         state.status.stale = Some(reason);
         Offered::Refused(error)
     }

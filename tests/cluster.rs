@@ -52,6 +52,7 @@ mod cluster {
     mod lifecycle;
     mod mtls;
     mod namespaces;
+    mod operations;
     mod ownership;
     mod policies;
     mod reports;

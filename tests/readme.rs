@@ -27,7 +27,13 @@ mod readme;
 
 const ROOT: &str = env!("CARGO_MANIFEST_DIR");
 
-const DOCUMENTS: [&str; 4] = ["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "CHANGELOG.md"];
+const DOCUMENTS: [&str; 5] = [
+    "README.md",
+    "ARCHITECTURE.md",
+    "CONTRIBUTING.md",
+    "CHANGELOG.md",
+    "docs/operations.md",
+];
 
 fn read(path: impl AsRef<Path>) -> String {
     let path = Path::new(ROOT).join(path);
@@ -377,8 +383,11 @@ fn links_lead_somewhere() {
             }
             count += 1;
             let (path, anchor) = target.split_once('#').unwrap_or((target, ""));
-            let path = if path.is_empty() { document } else { path };
-            let file = Path::new(ROOT).join(path);
+            let document_path = Path::new(ROOT).join(document);
+            let file = match path {
+                "" => document_path,
+                path => document_path.parent().unwrap().join(path),
+            };
             assert!(file.exists(), "{document}: {target} does not exist");
             if !anchor.is_empty() {
                 assert!(

@@ -8,6 +8,8 @@
     reason = "a panic is how a test reports, in helpers as in tests"
 )]
 
+#[path = "server/alerts.rs"]
+mod alerts;
 #[path = "server/binary.rs"]
 mod binary;
 #[path = "server/client.rs"]

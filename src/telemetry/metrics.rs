@@ -33,6 +33,7 @@ pub struct Metrics {
     policy_set_info: Family<DigestLabels, Gauge>,
     policy_load_failures: Counter,
     policy_last_load_success: Gauge,
+    policies_stale: Gauge,
     certificate_expiry: Gauge,
     certificate_load_failures: Counter,
     events_dropped: Counter,
@@ -81,6 +82,12 @@ impl Metrics {
             "When the policy files were last read and found good",
             policy_last_load_success.clone(),
         );
+        let policies_stale = Gauge::default();
+        registry.register(
+            "policies_stale",
+            "1 while the policies as they are now hold a mistake and others decide",
+            policies_stale.clone(),
+        );
         let certificate_expiry = Gauge::default();
         registry.register(
             "certificate_expiry_timestamp_seconds",
@@ -121,6 +128,7 @@ impl Metrics {
             policy_set_info,
             policy_load_failures,
             policy_last_load_success,
+            policies_stale,
             certificate_expiry,
             certificate_load_failures,
             events_dropped,
@@ -178,6 +186,11 @@ impl Metrics {
     /// Says when the policy files were last found good, in seconds since 1970.
     pub fn set_policy_load_success(&self, now: i64) {
         self.policy_last_load_success.set(now);
+    }
+
+    /// Says whether the policies as they are now hold a mistake, so that others decide.
+    pub fn set_policies_stale(&self, is_stale: bool) {
+        self.policies_stale.set(i64::from(is_stale));
     }
 
     /// Counts a policy set that was refused.

@@ -331,7 +331,7 @@ pub(crate) fn wait_until(what: &str, mut condition: impl FnMut() -> Result<(), S
 }
 
 /// What [`wait_until`] wants to know about a request.
-pub(crate) fn expect(is_met: bool, answer: &Answer) -> Result<(), String> {
+pub(crate) fn expect(is_met: bool, answer: &impl std::fmt::Debug) -> Result<(), String> {
     if is_met { Ok(()) } else { Err(format!("{answer:?}")) }
 }
 

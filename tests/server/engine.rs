@@ -29,7 +29,7 @@ spec:
     annotations: {ci.example.com/stage: test}
 ";
 
-fn start(stance: Stance) -> TestServer {
+pub(crate) fn start(stance: Stance) -> TestServer {
     start_with(POLICIES, |config| config.stance = stance)
 }
 
@@ -57,7 +57,7 @@ fn object(annotations: &Value) -> Value {
 }
 
 /// A review by somebody who is nobody special; an UPDATE where there was something before.
-fn review(annotations: &Value, before: Option<&Value>) -> String {
+pub(crate) fn review(annotations: &Value, before: Option<&Value>) -> String {
     json!({
         "apiVersion": "admission.k8s.io/v1",
         "kind": "AdmissionReview",
@@ -76,7 +76,7 @@ fn review(annotations: &Value, before: Option<&Value>) -> String {
     .to_string()
 }
 
-async fn ask(server: &TestServer, path: &str, body: &str) -> Value {
+pub(crate) async fn ask(server: &TestServer, path: &str, body: &str) -> Value {
     let answer = within(server.client().await.post(path, body)).await;
     assert_eq!(answer.status, 200, "{answer:?}");
     answer.json()["response"].clone()

@@ -260,7 +260,7 @@ async fn readiness_says_what_is_missing() {
 }
 
 /// The metrics that dashboards rest on, as a scrape names them.
-pub(crate) const METRICS: [&str; 21] = [
+pub(crate) const METRICS: [&str; 22] = [
     "runstamp_admission_reviews_total",
     "runstamp_admission_review_duration_seconds",
     "runstamp_in_flight_reviews",
@@ -274,6 +274,7 @@ pub(crate) const METRICS: [&str; 21] = [
     "runstamp_policy_set_info",
     "runstamp_policy_load_failures_total",
     "runstamp_policy_last_load_success_timestamp_seconds",
+    "runstamp_policies_stale",
     "runstamp_certificate_expiry_timestamp_seconds",
     "runstamp_certificate_load_failures_total",
     "runstamp_events_dropped_total",

@@ -61,6 +61,7 @@ async fn a_bad_edit_keeps_the_last_good_set_and_a_mended_one_is_live() {
         "{error}"
     );
     assert_eq!(server.metric("runstamp_policy_load_failures_total"), Some(1.0));
+    assert_eq!(server.metric("runstamp_policies_stale"), Some(1.0));
     assert_eq!(deciding(&server).await, first, "the last good set decides");
 
     fs::write(&file, policy("two")).unwrap();
@@ -73,6 +74,7 @@ async fn a_bad_edit_keeps_the_last_good_set_and_a_mended_one_is_live() {
     let second = deciding(&server).await;
     assert_ne!(second, first);
     assert_eq!(ready(&server).await["policySet"], second);
+    assert_eq!(server.metric("runstamp_policies_stale"), Some(0.0));
     let info = |digest: &str| server.metric(&format!("runstamp_policy_set_info{{digest=\"{digest}\"}}"));
     assert_eq!((info(&first), info(&second)), (None, Some(1.0)));
 }
