@@ -36,6 +36,7 @@ mod installation {
     mod down;
     mod life;
     mod outages;
+    mod overload;
     mod rights;
     mod rollouts;
 }

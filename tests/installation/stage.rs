@@ -160,7 +160,12 @@ impl Installation {
 
     /// Starts a replica and waits until connections go to it.
     pub(crate) fn add_replica(&mut self) {
-        let mut replica = self.launch();
+        self.add_replica_with(|_| {});
+    }
+
+    /// The same with other arguments than those of the Deployment.
+    pub(crate) fn add_replica_with(&mut self, change: impl FnOnce(&mut Vec<String>)) {
+        let mut replica = self.launch_with(change);
         replica.wait_until_ready();
         wait_until("the new replica is listed", || {
             let listed = self.balancer.listed();
@@ -173,9 +178,14 @@ impl Installation {
     ///
     /// Beside the Deployment there are free ports, since all replicas share one address, and shorter delays.
     pub(crate) fn launch(&mut self) -> Replica {
+        self.launch_with(|_| {})
+    }
+
+    fn launch_with(&mut self, change: impl FnOnce(&mut Vec<String>)) -> Replica {
         self.started += 1;
         let name = format!("runstamp-{}", self.started);
-        let shipped = container(&self.plane, &name);
+        let mut shipped = container(&self.plane, &name);
+        change(&mut shipped.arguments);
         let mut arguments: Vec<&str> = shipped.arguments.iter().map(String::as_str).collect();
         arguments.extend(["--trust-delay", TRUST_DELAY, "--shutdown-delay", SHUTDOWN_DELAY]);
         let kubeconfig = self.plane.access().token_kubeconfig(NAMESPACE, "runstamp").unwrap();
