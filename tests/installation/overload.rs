@@ -1,6 +1,6 @@
 //! More at once than a replica takes.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use axum::http::{Method, Request};
 use http_body_util::BodyExt as _;
@@ -8,7 +8,7 @@ use kube::client::Body;
 use serde_json::{Value, json};
 
 use crate::installation::casts::pipeline_run;
-use crate::installation::stage::{ALICE, expect, installation, wait_until};
+use crate::installation::stage::{ALICE, Installation, expect, installation, wait_until};
 use crate::support::control_plane::User;
 use crate::support::control_plane::programs::say;
 
@@ -65,7 +65,7 @@ fn ask_about_nowhere(replica: &str) {
 fn a_run_that_meets_a_full_replica_is_asked_about_again_and_not_refused() {
     let Some(mut cluster) = installation() else { return };
     cluster.namespace("overload", json!({}));
-    let send = |cluster: &crate::installation::stage::Installation, method, path: &str, body: Option<&Value>| {
+    let send = |cluster: &Installation, method, path: &str, body: Option<&Value>| {
         let answer = cluster.plane().request(&User::Admin, method, path, JSON, body).unwrap();
         assert!(answer.is_success(), "{answer:?}");
     };
@@ -89,7 +89,7 @@ fn a_run_that_meets_a_full_replica_is_asked_about_again_and_not_refused() {
     let turned_away = || replica.metric("runstamp_rejected_requests_total");
     let before = turned_away();
     let mut number = 0;
-    let mut took = None;
+    let mut took = Duration::ZERO;
     wait_until("a Run has met a full replica", || {
         number += 1;
         let begun = Instant::now();
@@ -108,13 +108,13 @@ fn a_run_that_meets_a_full_replica_is_asked_about_again_and_not_refused() {
             let annotations = &answer.body["metadata"]["annotations"];
             assert_eq!(annotations.get("chains.tekton.dev/signed"), None, "{annotations}");
         });
-        took = Some(begun.elapsed());
+        took = begun.elapsed();
         // A machine that was busy elsewhere has let the moment pass.
         expect(turned_away() > before, &number)
     });
     let turned_away = turned_away() - before;
     say(&format!(
-        "a Run met a full replica: {turned_away} calls turned away, created in {took:?}, in attempt {number}"
+        "a Run met a full replica: {turned_away} calls turned away, created in {took:.1?}, in attempt {number}"
     ));
     send(&cluster, Method::DELETE, &format!("{CONFIG_MAPS}/selecting"), None);
     cluster.end_oldest();

@@ -339,8 +339,8 @@ fn rights(cluster: &Installation) -> Vec<Right> {
     rights
 }
 
-/// Grants all rights but one, or all.
-fn grant(cluster: &Installation, all: &[Right], without: Option<&Right>) {
+/// Grants all rights but one, or all; before, all but this one were granted.
+fn grant(cluster: &Installation, all: &[Right], without: Option<&Right>, before: Option<&Right>) {
     for (role, path) in ROLES.iter().enumerate() {
         let granted = all.iter().filter(|right| right.role == role && Some(*right) != without);
         let rules: Vec<Value> = granted.map(Right::rule).collect();
@@ -353,11 +353,9 @@ fn grant(cluster: &Installation, all: &[Right], without: Option<&Right>) {
         assert!(answer.is_success(), "{answer:?}");
     }
     wait_until("the API server has heard of the rights", || {
-        let wrong = all.iter().find(|right| {
-            let is_expected = Some(*right) != without;
-            right.is_granted(cluster) != is_expected
-        });
-        expect(wrong.is_none(), &wrong)
+        let is_restored = before.is_none_or(|right| right.is_granted(cluster));
+        let is_removed = without.is_none_or(|right| !right.is_granted(cluster));
+        expect(is_restored && is_removed, &(before, without))
     });
 }
 
@@ -403,16 +401,17 @@ fn every_right_is_needed_and_none_is_missing() {
     cluster.wait_for_ends();
     nothing_is_missed(&mut cluster, &listener, &repository);
 
-    let mut table = String::new();
+    let (mut table, mut before) = (String::new(), None);
     for right in &all {
         let words = right.words();
         let row = BREAKS.iter().find(|row| row.0 == words).unwrap();
         prepare(&cluster, row.1);
-        grant(&cluster, &all, Some(right));
+        grant(&cluster, &all, Some(right), before);
+        before = Some(right);
         let seen = miss(&mut cluster, right, row);
         table.push_str(&format!("\n  {words}: {}\n      {seen}", row.3));
     }
-    grant(&cluster, &all, None);
+    grant(&cluster, &all, None, before);
     say(&format!(
         "{} rights, each taken away alone, in {:.1} s:{table}",
         all.len(),
