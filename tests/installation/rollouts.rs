@@ -52,6 +52,7 @@ fn rollouts_edits_and_rotations_lose_no_call() {
     let edits = ROUNDS as f64;
     assert_eq!((judged_now.0 - judged.0, judged_now.1 - judged.1), (edits, 0.0));
     for replica in cluster.replicas() {
+        assert!(!replica.log().contains("forbidden"), "{}", replica.log());
         assert_eq!(
             replica.metric("runstamp_policy_load_failures_total"),
             0.0,
