@@ -11,6 +11,7 @@ mod output;
 mod policy_args;
 mod review;
 mod serve;
+mod status;
 mod test;
 
 use std::ffi::OsString;
@@ -41,6 +42,7 @@ enum Command {
     Keys(keys::KeysArgs),
     Certs(certs::CertsArgs),
     Manifests(manifests::ManifestsArgs),
+    Status(status::StatusArgs),
     Completions(completions::CompletionsArgs),
 }
 
@@ -71,6 +73,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Keys(arguments) => keys::run(arguments),
         Command::Certs(arguments) => certs::run(arguments),
         Command::Manifests(arguments) => manifests::run(arguments),
+        Command::Status(arguments) => status::run(arguments),
         Command::Completions(arguments) => completions::run(arguments),
     };
     match outcome {

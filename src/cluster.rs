@@ -11,6 +11,8 @@ mod member;
 mod namespaces;
 mod policies;
 mod replicas;
+mod status;
+mod trust;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -23,6 +25,7 @@ pub use last_good::{LAST_GOOD, LastGood, LastGoodError};
 pub use member::{Member, PolicyFollowing};
 pub use policies::POLICIES;
 pub use replicas::ReplicaReport;
+pub use status::{Gathered, Inquiry, InquiryError};
 
 /// Who we are among those who write an object.
 const FIELD_MANAGER: &str = "runstamp";

@@ -15,6 +15,7 @@ pub mod report;
 pub mod review;
 pub mod review_run;
 pub mod server;
+pub mod status;
 pub mod store;
 pub mod suite;
 pub mod telemetry;

@@ -31,7 +31,7 @@ use crate::headless::RefusalQueue;
 use crate::namespaces::Namespaces;
 use crate::review::{LabelsOf, NotAReview, Reply, Stance, Webhook};
 use crate::store::PolicyStore;
-use crate::telemetry::{Metrics, RejectionLog};
+use crate::telemetry::{Metrics, RejectionLog, Throttle};
 use crate::tls::{ClientGate, ServingIdentity, TlsError, server_config};
 use body::BodyLimits;
 use connections::{Phase, Port};
@@ -167,6 +167,7 @@ struct App {
     refusals: Option<RefusalQueue>,
     metrics: Arc<Metrics>,
     rejections: RejectionLog,
+    suspected_children: Throttle,
     readiness: Arc<Readiness>,
     namespaces: Option<Arc<Namespaces>>,
 }
@@ -208,6 +209,7 @@ impl Server {
                 refusals: config.refusals,
                 metrics: config.metrics,
                 rejections: RejectionLog::default(),
+                suspected_children: Throttle::new(),
                 readiness: config.readiness,
                 namespaces: config.namespaces,
             }),

@@ -62,16 +62,20 @@ pub fn start_logging(format: LogFormat, level: &str) -> Result<(), LevelError> {
     Ok(())
 }
 
-/// The crate that watches files warns whenever a folder that it watched is replaced, which is how Kubernetes updates
-/// every mounted ConfigMap and Secret.
+/// Crates whose warnings are told here already, or are none: the one that watches files warns whenever a folder that it
+/// watched is replaced, which is how Kubernetes updates every mounted ConfigMap and Secret; the one that watches objects
+/// warns at every attempt, with the whole answer of the API server.
+const QUIET_CRATES: [&str; 2] = ["notify", "kube_runtime"];
+
 fn log_filter(level: &str) -> Result<EnvFilter, ParseError> {
-    let filter = EnvFilter::builder().parse(level)?;
-    let is_named = level.split(',').any(|directive| directive.trim().starts_with("notify"));
-    if is_named {
-        Ok(filter)
-    } else {
-        Ok(filter.add_directive("notify=error".parse()?))
+    let mut filter = EnvFilter::builder().parse(level)?;
+    for name in QUIET_CRATES {
+        let is_named = level.split(',').any(|directive| directive.trim().starts_with(name));
+        if !is_named {
+            filter = filter.add_directive(format!("{name}=error").parse()?);
+        }
     }
+    Ok(filter)
 }
 
 fn use_colour() -> bool {

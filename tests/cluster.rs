@@ -46,6 +46,7 @@ mod cluster {
     mod events;
     mod injection;
     mod installation_manifests;
+    mod installation_status;
     mod kinds;
     mod kubectl;
     mod lifecycle;

@@ -75,8 +75,9 @@ pub(super) struct ManifestsArgs {
     output: ManifestsFormat,
 }
 
+/// The words of `--failure-policy`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
-enum FailurePolicyArg {
+pub(super) enum FailurePolicyArg {
     /// It is refused.
     #[default]
     #[value(name = "Fail")]
@@ -84,6 +85,15 @@ enum FailurePolicyArg {
     /// It passes as it is.
     #[value(name = "Ignore")]
     Ignore,
+}
+
+impl From<FailurePolicyArg> for FailurePolicy {
+    fn from(word: FailurePolicyArg) -> Self {
+        match word {
+            FailurePolicyArg::Fail => Self::Fail,
+            FailurePolicyArg::Ignore => Self::Ignore,
+        }
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -170,10 +180,7 @@ impl ManifestsArgs {
             namespace: self.namespace.clone(),
             image: self.image.clone(),
             replicas: self.replicas,
-            failure_policy: match self.failure_policy {
-                FailurePolicyArg::Fail => FailurePolicy::Fail,
-                FailurePolicyArg::Ignore => FailurePolicy::Ignore,
-            },
+            failure_policy: self.failure_policy.into(),
             tls: match self.tls {
                 None | Some(TlsArg::SelfManaged) => Tls::SelfManaged,
                 Some(TlsArg::CertManager) => Tls::CertManager,

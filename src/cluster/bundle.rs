@@ -15,7 +15,7 @@ use super::follow::{Objects, follow, named, only};
 use super::{ClusterError, FIELD_MANAGER, Installation, SECRET, is_conflict, within};
 
 /// The kinds of webhook configurations: whether it must be there, and the plural.
-const KINDS: [(&str, &str); 2] = [
+pub(super) const KINDS: [(&str, &str); 2] = [
     ("MutatingWebhookConfiguration", "mutatingwebhookconfigurations"),
     ("ValidatingWebhookConfiguration", "validatingwebhookconfigurations"),
 ];

@@ -16,12 +16,13 @@ use tokio::sync::watch;
 use super::bundle::{Bundles, Published};
 use super::follow::{Objects, Trouble, follow, named, only};
 use super::replicas::Replicas;
+use super::trust::{CERTIFICATE, report_trust};
 use super::{ClusterError, FIELD_MANAGER, Installation, is_conflict, labels, within};
 use crate::cert::CertificateError;
 use crate::certificates::{Lifetimes, Material, Request, Situation, Step, certificates_in, may_show, next_step, take};
 use crate::server::{Readiness, now};
 use crate::telemetry::Metrics;
-use crate::tls::{ServingIdentity, TlsError, verify_serving};
+use crate::tls::{ServingIdentity, TlsError};
 
 /// Name of the Secret.
 pub const SECRET: &str = "runstamp-certificates";
@@ -331,56 +332,6 @@ impl Keeper {
             Err(error) if is_conflict(&error) => Ok(false),
             Err(error) => Err(error.into()),
         }
-    }
-}
-
-/// The names of what must be there before requests are welcome.
-const CERTIFICATE: &str = "certificate";
-const CA_BUNDLE: &str = "caBundle";
-
-/// Says that requests are not welcome before there is a certificate that the API server trusts.
-pub(super) fn expect_certificates(readiness: &Readiness) {
-    readiness.set_missing(CERTIFICATE);
-    readiness.set_missing(CA_BUNDLE);
-}
-
-/// Watches whether the API server can trust certificates that somebody else issues and publishes, for ever.
-pub(super) async fn watch_trust(
-    client: Client,
-    installation: Arc<Installation>,
-    identity: Arc<ServingIdentity>,
-    readiness: Arc<Readiness>,
-) {
-    let host = format!("{}.{}.svc", installation.service, installation.namespace);
-    let mut bundles = Bundles::follow(&client, installation);
-    loop {
-        report_trust(&identity, &readiness, &bundles.published(), &host);
-        tokio::select! {
-            () = bundles.changed() => {}
-            // A certificate that is replaced is no event here.
-            () = tokio::time::sleep(RETRY) => {}
-        }
-    }
-}
-
-fn report_trust(identity: &ServingIdentity, readiness: &Readiness, published: &Published, host: &str) {
-    let Some(pair) = identity.current() else { return };
-    readiness.set_present(CERTIFICATE);
-    let trouble = match published {
-        Published::Unknown => return,
-        Published::Nowhere => Some("there is no MutatingWebhookConfiguration of that name".to_owned()),
-        Published::Bundles(bundles) => bundles.iter().find_map(|bundle| {
-            if bundle.is_empty() {
-                return Some("an entry of the webhook configurations has no caBundle".to_owned());
-            }
-            verify_serving(&pair, bundle, host, now())
-                .err()
-                .map(|_| "an entry of the webhook configurations does not trust the serving certificate".to_owned())
-        }),
-    };
-    match trouble {
-        None => readiness.set_present(CA_BUNDLE),
-        Some(trouble) => readiness.set_trouble(CA_BUNDLE, trouble),
     }
 }
 

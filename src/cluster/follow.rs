@@ -101,7 +101,7 @@ impl Trouble {
     }
 
     /// Logs an error that is another one than before.
-    pub(super) fn report(&mut self, error: &dyn std::error::Error) {
+    pub(super) fn report(&mut self, error: &(dyn std::error::Error + 'static)) {
         let reason = with_sources(error);
         if self.last.as_ref() != Some(&reason) {
             tracing::warn!(error = reason, "failed to {}: trying again", self.what);

@@ -5,11 +5,12 @@ use std::sync::Arc;
 use kube::Client;
 use tokio::task::JoinHandle;
 
-use super::certificates::{CertificateKeeping, expect_certificates, keep_certificates, watch_trust};
+use super::certificates::{CertificateKeeping, keep_certificates};
 use super::namespaces::{expect_namespaces, follow_namespaces};
 pub use super::policies::PolicyFollowing;
 use super::policies::{expect_policies, follow_policies};
 use super::replicas::{ReplicaReport, Replicas};
+use super::trust::{expect_certificates, watch_trust};
 use super::{ClusterError, EventPace, EventWriter, Installation, connect};
 use crate::headless::RefusalQueue;
 use crate::namespaces::Namespaces;

@@ -27,7 +27,7 @@ use crate::watch::{Changes, Pace};
 pub const POLICIES: &str = "policies";
 
 /// ConfigMaps of one page: each may hold 1 MiB.
-const PAGE: u32 = 20;
+pub(super) const PAGE: u32 = 20;
 
 /// Quiet time after an edit before it is compiled: `kubectl apply` of a folder makes several within milliseconds.
 const SETTLE: Duration = Duration::from_millis(50);
@@ -286,11 +286,15 @@ impl View {
 
     fn read(&mut self, map: ConfigMap) -> (String, ConfigMapFiles) {
         self.version = self.version.max(number(map.metadata.resource_version.as_deref()));
-        let files = ConfigMapFiles {
-            data: map.data.unwrap_or_default().into_iter().collect::<BTreeMap<_, _>>(),
-            binary: map.binary_data.unwrap_or_default().into_keys().collect(),
-        };
-        (map.metadata.name.unwrap_or_default(), files)
+        (map.metadata.name.clone().unwrap_or_default(), files_of(map))
+    }
+}
+
+/// What a ConfigMap holds.
+pub(super) fn files_of(map: ConfigMap) -> ConfigMapFiles {
+    ConfigMapFiles {
+        data: map.data.unwrap_or_default().into_iter().collect::<BTreeMap<_, _>>(),
+        binary: map.binary_data.unwrap_or_default().into_keys().collect(),
     }
 }
 

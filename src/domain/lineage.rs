@@ -1,6 +1,6 @@
 //! Lineage: whether a person, a pipelines controller or a mirror stands behind a Run. Identity decides, never the object alone.
 
-use super::decision::Lineage;
+use super::decision::{Decision, Lineage, RemovalReason};
 use super::policy_set::PolicySet;
 use super::request::User;
 use super::run::Run;
@@ -22,6 +22,17 @@ pub fn lineage(user: &User<'_>, run: &Run<'_>, set: &PolicySet) -> Lineage {
     } else {
         Lineage::Root
     }
+}
+
+/// Whether a Root may be a child all the same, created by a pipelines controller whom nobody has named in Settings: a
+/// service account wrote a PipelineRun into it as its controller, and lost that. If it was one, its PipelineRun hangs.
+pub fn may_be_a_child(user: &str, decision: &Decision) -> bool {
+    user.starts_with("system:serviceaccount:")
+        && decision.lineage == Some(Lineage::Root)
+        && decision
+            .removed
+            .iter()
+            .any(|removed| removed.reason == RemovalReason::OwnerReference)
 }
 
 /// Whether the user re-creates Runs as they are: MultiKueue workers, backup restore.

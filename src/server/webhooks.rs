@@ -17,7 +17,8 @@ use tokio::sync::OwnedSemaphorePermit;
 use super::App;
 use super::body::{self, Received};
 use super::policy_edits::validate_policies;
-use crate::review::{NotAReview, Webhook};
+use crate::domain::lineage::may_be_a_child;
+use crate::review::{NotAReview, Subject, Webhook};
 use crate::telemetry::{InFlight, Rejection, log_reply};
 
 /// Reviews from this size on are judged on a thread of their own. Parsing takes about a microsecond a kilobyte, so
@@ -199,6 +200,9 @@ fn judge_at_once(app: &App, request: Held, finally: bool) -> Result<Response, Un
         app.metrics.count_review(webhook, &reply, took);
         live.meters.count(&reply.decision);
         log_reply(webhook, &reply, app.stance, took);
+        if may_be_a_child(&reply.subject.user, &reply.decision) {
+            warn_of_unlisted_controller(app, &reply.subject);
+        }
         if let Some(refusals) = app.refusals.as_ref().filter(|_| !app.stance.observe) {
             refusals.offer(&reply.subject, &reply.decision);
         }
@@ -227,6 +231,22 @@ fn judge_at_once(app: &App, request: Held, finally: bool) -> Result<Response, Un
             tracing::error!("a decision ended in a panic: please report this as a bug");
             Ok(text(StatusCode::INTERNAL_SERVER_ERROR, "internal error"))
         }
+    }
+}
+
+/// Says loudly what would otherwise be found out by pipelines that hang.
+fn warn_of_unlisted_controller(app: &App, subject: &Subject<'_>) {
+    app.metrics.count_suspected_child();
+    if let Some(held_back) = app.suspected_children.pass() {
+        tracing::warn!(
+            user = &*subject.user,
+            namespace = &*subject.namespace,
+            name = &*subject.name,
+            held_back,
+            "a service account creates Runs that a PipelineRun owns, and is not named as a pipelines controller: if it \
+             is one, its pipelines hang. Name it in Settings (identities: pipelines-controller) and in the matchConditions \
+             of the webhooks, as runstamp manifests --policies does"
+        );
     }
 }
 

@@ -36,6 +36,7 @@ pub struct Metrics {
     certificate_expiry: Gauge,
     certificate_load_failures: Counter,
     events_dropped: Counter,
+    suspected_children: Counter,
     pub(super) policy_families: PolicyFamilies,
 }
 
@@ -98,6 +99,12 @@ impl Metrics {
             "Refusals for which no Kubernetes Event could be written",
             events_dropped.clone(),
         );
+        let suspected_children = Counter::default();
+        registry.register(
+            "suspected_children",
+            "Runs of service accounts that lost a PipelineRun as owner: a pipelines controller may be missing in Settings",
+            suspected_children.clone(),
+        );
         Self {
             registry: everything,
             reviews: ReviewCells::new(reviews),
@@ -117,6 +124,7 @@ impl Metrics {
             certificate_expiry,
             certificate_load_failures,
             events_dropped,
+            suspected_children,
             policy_families,
         }
     }
@@ -144,6 +152,11 @@ impl Metrics {
         if let Some(counter) = self.rejected.get(reason as usize) {
             counter.inc();
         }
+    }
+
+    /// Counts a Root that may be a child all the same.
+    pub fn count_suspected_child(&self) {
+        self.suspected_children.inc();
     }
 
     /// Counts a request as under way until the guard is dropped.

@@ -66,12 +66,35 @@ impl Story {
         })
     }
 
+    /// Writes the caBundle of every entry, as cert-manager or a person does.
+    fn publish(&self, bundle: &str) {
+        for (kind, plural) in ["MutatingWebhookConfiguration", "ValidatingWebhookConfiguration"]
+            .iter()
+            .zip(KINDS)
+        {
+            let path = format!("/apis/admissionregistration.k8s.io/v1/{plural}/{}", self.name);
+            let mut fresh = self.configuration(kind);
+            for webhook in fresh["webhooks"].as_array_mut().unwrap() {
+                webhook["clientConfig"]["caBundle"] = json!(bundle);
+            }
+            let stored = self.cluster.admin(Method::GET, &path, None).body;
+            fresh["metadata"]["resourceVersion"] = stored["metadata"]["resourceVersion"].clone();
+            let answer = self.cluster.admin(Method::PUT, &path, Some(&fresh));
+            assert!(answer.is_success(), "{answer:?}");
+        }
+    }
+
     fn launch(&self, replica: &str) -> RunstampServer {
+        self.launch_with(replica, &[])
+    }
+
+    /// Starts a replica with a certificate of the cluster's authority for these names, or with none.
+    fn launch_with(&self, replica: &str, certificate_for: &[&str]) -> RunstampServer {
         let kubeconfig = self.cluster.plane().kubeconfig(&User::Admin).unwrap();
         let process = format!("{}-{replica}", self.name);
         let options = Options {
             name: &process,
-            server_names: &[],
+            server_names: certificate_for,
             arguments: &[
                 "--namespace",
                 self.name,
@@ -253,17 +276,7 @@ fn what_is_taken_away_by_hand_comes_back() {
     let (bundle, certificate) = (story.held("ca.crt"), story.held("tls.crt"));
 
     // The caBundle is emptied, as by somebody who applies an old file.
-    for (kind, plural) in ["MutatingWebhookConfiguration", "ValidatingWebhookConfiguration"]
-        .iter()
-        .zip(KINDS)
-    {
-        let path = format!("/apis/admissionregistration.k8s.io/v1/{plural}/{}", story.name);
-        let mut fresh = story.configuration(kind);
-        let stored = story.cluster.admin(Method::GET, &path, None).body;
-        fresh["metadata"]["resourceVersion"] = stored["metadata"]["resourceVersion"].clone();
-        let answer = story.cluster.admin(Method::PUT, &path, Some(&fresh));
-        assert!(answer.is_success(), "{answer:?}");
-    }
+    story.publish("");
     story.wait_until_agreed(&servers);
     assert_eq!(
         (story.held("ca.crt"), story.held("tls.crt")),
@@ -399,4 +412,43 @@ fn without_webhook_configurations_a_replica_is_not_ready_and_says_why() {
             && readiness["troubles"] == json!(["caBundle: there is no MutatingWebhookConfiguration of that name"]);
         if says { Ok(()) } else { Err(readiness.to_string()) }
     });
+}
+
+#[test]
+fn a_certificate_that_somebody_else_issues_is_only_watched() {
+    let Some(story) = Story::begin("cert-files") else {
+        return;
+    };
+    let mut server = story.launch_with("one", &["runstamp.cert-files.svc"]);
+    let says = |expected: &Value| {
+        wait_until("the state is told", || {
+            let readiness = server.readiness().unwrap_or_default();
+            let found = json!({ "missing": readiness["missing"], "troubles": readiness["troubles"] });
+            if found == *expected {
+                Ok(())
+            } else {
+                Err(readiness.to_string())
+            }
+        });
+    };
+    says(&json!({
+        "missing": ["caBundle"],
+        "troubles": ["caBundle: an entry of the webhook configurations has no caBundle"],
+    }));
+    story.publish(&story.cluster.plane().ca_bundle());
+    says(&json!({ "missing": [], "troubles": [] }));
+    // Trust that is lost later is told, and nobody is turned away for it.
+    let stranger = runstamp::cert::generate(&runstamp::cert::CertificateRequest {
+        hosts: vec!["localhost".to_owned()],
+        now: 1_790_000_000,
+        days: 1,
+    })
+    .unwrap();
+    story.publish(&BASE64.encode(stranger.authority));
+    says(&json!({
+        "missing": [],
+        "troubles": ["caBundle: an entry of the webhook configurations does not trust the serving certificate"],
+    }));
+    server.wait_until_ready().unwrap();
+    assert_eq!(story.held("ca.crt"), None, "no Secret is made");
 }

@@ -270,3 +270,32 @@ async fn a_namespace_that_stays_unknown_is_not_waited_for_for_ever() {
     assert_eq!(answer["response"]["allowed"], true);
     assert!(!patched(&answer), "{answer}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_controller_that_nobody_has_named_is_told_of() {
+    let server = start(Stance::default());
+    let owned = |user: &str| {
+        let mut body: Value = serde_json::from_str(&review(&json!({}), None)).unwrap();
+        body["request"]["userInfo"]["username"] = json!(user);
+        body["request"]["object"]["metadata"]["ownerReferences"] = json!([{
+            "apiVersion": "tekton.dev/v1", "kind": "PipelineRun", "name": "build", "uid": "u", "controller": true
+        }]);
+        body.to_string()
+    };
+    let told = || server.metric("runstamp_suspected_children_total");
+    let mut client = server.client().await;
+    // A person's copy, and a controller that is named.
+    for user in [
+        "alice",
+        "system:serviceaccount:tekton-pipelines:tekton-pipelines-controller",
+    ] {
+        within(client.post("/mutate", &owned(user))).await;
+        assert_eq!(told(), Some(0.0), "{user}");
+    }
+    within(client.post(
+        "/mutate",
+        &owned("system:serviceaccount:openshift-pipelines:tekton-pipelines-controller"),
+    ))
+    .await;
+    assert_eq!(told(), Some(1.0));
+}

@@ -260,7 +260,7 @@ async fn readiness_says_what_is_missing() {
 }
 
 /// The metrics that dashboards rest on, as a scrape names them.
-pub(crate) const METRICS: [&str; 20] = [
+pub(crate) const METRICS: [&str; 21] = [
     "runstamp_admission_reviews_total",
     "runstamp_admission_review_duration_seconds",
     "runstamp_in_flight_reviews",
@@ -277,6 +277,7 @@ pub(crate) const METRICS: [&str; 20] = [
     "runstamp_certificate_expiry_timestamp_seconds",
     "runstamp_certificate_load_failures_total",
     "runstamp_events_dropped_total",
+    "runstamp_suspected_children_total",
     "process_resident_memory_bytes",
     "process_open_fds",
     "process_cpu_seconds_total",
