@@ -20,8 +20,6 @@ mod support {
     pub(crate) mod runstamp;
 }
 
-mod common;
-
 mod installation {
     #[path = "../cluster/casts.rs"]
     #[allow(dead_code, reason = "the stories of tests/cluster.rs use the rest")]
@@ -32,9 +30,13 @@ mod installation {
     pub(crate) mod editions;
     pub(crate) mod load;
     pub(crate) mod replica;
+    pub(crate) mod shipped;
     pub(crate) mod stage;
 
     mod down;
+    mod life;
     mod outages;
+    mod overload;
+    mod rights;
     mod rollouts;
 }

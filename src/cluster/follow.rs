@@ -123,6 +123,11 @@ pub(super) fn with_sources(error: &dyn std::error::Error) -> String {
     let mut source = error.source();
     while let Some(error) = source {
         let reason = error.to_string();
+        if let Some(kube::Error::Api(status)) = error.downcast_ref() {
+            // Its own words repeat the whole answer, field by field.
+            let before = text.strip_suffix(&reason).unwrap_or(&text).trim_end_matches(": ");
+            return format!("{before}: {}", status.message);
+        }
         // Many say in their own words what their source says.
         if !text.ends_with(&reason) {
             text.push_str(": ");
@@ -158,6 +163,16 @@ impl Backoff for Pauses {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_the_api_server_answers_is_told_once() {
+        let status = kube::core::Status::failure("namespaces is forbidden: no", "Forbidden").with_code(403);
+        let error = watcher::Error::WatchStartFailed(kube::Error::Api(Box::new(status)));
+        assert_eq!(
+            with_sources(&error),
+            "failed to start watching object: namespaces is forbidden: no"
+        );
+    }
 
     #[test]
     fn pauses_grow_to_a_limit_and_begin_again() {

@@ -96,10 +96,12 @@ pub(super) async fn validate_policies(State(app): State<Arc<App>>, request: Requ
         }
     };
     // After the body, or clients that send slowly would take the turns of others; its memory is bounded besides.
-    let turn = tokio::time::timeout(TURN.min(patience / 2), Arc::clone(&edits.turns).acquire_owned()).await;
+    let limit = TURN.min(patience / 2);
+    let turn = tokio::time::timeout(limit, Arc::clone(&edits.turns).acquire_owned()).await;
     let Ok(Ok(turn)) = turn else {
         drop((received, slot, in_flight));
-        return refuse(&app, Rejection::Overloaded, &head.headers, &mut body, patience).await;
+        let rest = patience.saturating_sub(limit);
+        return refuse(&app, Rejection::Overloaded, &head.headers, &mut body, rest).await;
     };
     let task = tokio::task::spawn_blocking(move || {
         // They go along: a client that hangs up does not end the work.

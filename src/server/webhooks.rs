@@ -31,6 +31,9 @@ const SLOW: Duration = Duration::from_millis(250);
 /// Nobody waits longer: the longest that a webhook configuration can say.
 const LONGEST_PATIENCE: Duration = Duration::from_secs(30);
 
+/// Whoever waits at least so long for an answer has time to ask again a second later.
+const TIME_FOR_ANOTHER: Duration = Duration::from_secs(2);
+
 /// How long a request waits for the watch to tell of its namespace.
 const NAMESPACE_PATIENCE: Duration = Duration::from_millis(500);
 
@@ -316,6 +319,12 @@ pub(super) async fn refuse(
         // What is left of the body must not be taken for the next request.
         let close = HeaderValue::from_static("close");
         response.headers_mut().insert(header::CONNECTION, close);
+    }
+    if reason == Rejection::Overloaded && patience >= TIME_FOR_ANOTHER {
+        // The API server asks again then, and the crowd of one moment costs a person a second and not the Run. Whoever
+        // goes on without an answer says so by a short patience, and is not made to wait.
+        let later = HeaderValue::from_static("1");
+        response.headers_mut().insert(header::RETRY_AFTER, later);
     }
     response
 }

@@ -360,17 +360,19 @@ fn a_replica_may_do_what_it_needs_and_nothing_else() {
     let Some((_turn, cluster)) = fresh() else { return };
     kubectl(cluster, &["apply", "-k", SHIPPED], "");
     let everywhere = [
+        "eventlisteners(): get",
         "events(): create patch",
-        "mutatingwebhookconfigurations(runstamp.dev): get list watch update patch",
+        "mutatingwebhookconfigurations(runstamp.dev): get list watch patch",
         "namespaces(): list watch",
-        "validatingwebhookconfigurations(runstamp.dev): get list watch update patch",
+        "repositories(): get",
+        "validatingwebhookconfigurations(runstamp.dev): get list watch patch",
     ];
     let at_home = [
         "configmaps(): get list watch create",
         "configmaps(runstamp-last-good-policies): update",
-        "leases(): get list watch create update patch delete",
+        "leases(): list watch create patch delete",
         "secrets(): create",
-        "secrets(runstamp-certificates): get list watch update patch",
+        "secrets(runstamp-certificates): get list watch update",
     ];
     let set = |lists: &[&[&str]]| lists.concat().into_iter().map(str::to_owned).collect::<BTreeSet<_>>();
     wait_until("the roles are bound", || {
@@ -389,8 +391,8 @@ fn a_replica_may_do_what_it_needs_and_nothing_else() {
     kubectl(cluster, &["apply", "-f", "-"], &list);
     let reading = everywhere.map(|right| {
         right.replace(
-            "webhookconfigurations(runstamp.dev): get list watch update patch",
-            "webhookconfigurations(runstamp.dev): get list watch",
+            "webhookconfigurations(runstamp.dev): get list watch patch",
+            "webhookconfigurations(runstamp.dev): list watch",
         )
     });
     let reading = reading.each_ref().map(String::as_str);

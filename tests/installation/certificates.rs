@@ -104,7 +104,8 @@ impl Installation {
         for path in CONFIGURATIONS {
             let configuration = self.read(path).unwrap();
             let entries = configuration["webhooks"].as_array().unwrap().len();
-            let operation = |index| json!({ "op": "replace", "path": format!("/webhooks/{index}/clientConfig/caBundle"), "value": "" });
+            let operation =
+                |index| json!({ "op": "add", "path": format!("/webhooks/{index}/clientConfig/caBundle"), "value": "" });
             let patch = Value::Array((0..entries).map(operation).collect());
             let kind = "application/json-patch+json";
             let answer = self

@@ -1,12 +1,23 @@
 //! Which editions of the policies may decide at a moment: a policy carries the number of its edition into every Run.
 
+use std::path::Path;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use runstamp::builtin;
-use runstamp::policy_file::PolicyText;
-use serde_json::Value;
+use runstamp::policy_file::{ConfigMapFiles, ConfigMaps};
+use runstamp::store::{PolicyTexts, load};
+use serde_json::{Value, json};
 
-use crate::common;
+use crate::installation::stage::NAMESPACE;
+use crate::support::manifests;
+
+/// The ConfigMap of the editions, and its only file.
+pub(crate) const CONFIG_MAP: &str = "editions";
+const FILE: &str = "editions.yaml";
+
+/// The ConfigMap that an installation begins with.
+const STARTER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/manifests/base/450-starter-policies.yaml");
 
 /// The annotation that carries the number.
 const CARRIER: &str = "slack.integrations.tekton.dev/channel";
@@ -48,8 +59,22 @@ impl Editions {
     }
 }
 
+/// The ConfigMap with an edition.
+pub(crate) fn config_map(edition: u64) -> Value {
+    json!({
+        "apiVersion": "v1",
+        "kind": "ConfigMap",
+        "metadata": {
+            "name": CONFIG_MAP,
+            "namespace": NAMESPACE,
+            "labels": { "runstamp.dev/policies": "true" },
+        },
+        "data": { FILE: policy(edition) },
+    })
+}
+
 /// The policy file of an edition.
-pub(crate) fn policy(edition: u64) -> String {
+fn policy(edition: u64) -> String {
     format!(
         "apiVersion: runstamp.dev/v1alpha1
 kind: RunPolicy
@@ -66,15 +91,24 @@ spec:
     )
 }
 
-/// The digest of the built-in and the starter policies with an edition.
+/// The digest of the built-in policies and those of the two ConfigMaps, the shipped one and an edition.
 pub(crate) fn digest(edition: u64) -> String {
-    let own = PolicyText {
-        name: "editions.yaml".to_owned(),
-        content: policy(edition).into_bytes(),
-        builtin: false,
+    let starter = manifests::documents(Path::new(STARTER)).unwrap();
+    let mut config_maps = ConfigMaps::default();
+    for map in starter.into_iter().chain([config_map(edition)]) {
+        let data = map["data"].as_object().into_iter().flatten();
+        let data = data.map(|(key, text)| (key.clone(), text.as_str().unwrap().to_owned()));
+        let files = ConfigMapFiles {
+            data: data.collect(),
+            ..ConfigMapFiles::default()
+        };
+        config_maps.insert(map["metadata"]["name"].as_str().unwrap(), files);
+    }
+    let texts = PolicyTexts {
+        own: builtin::policies(),
+        config_maps: Arc::new(config_maps),
     };
-    let all = builtin::policies().into_iter().chain(builtin::starter()).chain([own]);
-    common::set_of(all).digest().to_string()
+    load(texts).unwrap().digest().as_str().to_owned()
 }
 
 /// The edition that decided about a Run.

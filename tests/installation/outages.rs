@@ -11,7 +11,7 @@ use crate::support::control_plane::programs::say;
 const ETCD_STOP: Duration = Duration::from_secs(10);
 
 /// So many creates in a row without a failure are taken for proof that things are well again.
-const HEALED: u64 = 200;
+const HEALED: u64 = 100;
 
 /// Replicas notice what is edited and what is asked of them, as if nothing had happened.
 fn assert_alive(cluster: &Installation) {

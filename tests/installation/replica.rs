@@ -74,12 +74,15 @@ impl Replica {
 
     /// Waits for the end of a replica that was asked to: it must have answered everybody.
     pub(crate) fn wait_for_end(self) {
+        self.wait_for_end_with_log();
+    }
+
+    /// The same, and what it has logged until then.
+    pub(crate) fn wait_for_end_with_log(mut self) -> String {
+        let ended = self.server.wait_for_end(END).unwrap();
         let log = self.log();
-        assert!(
-            self.server.wait_for_end(END).unwrap(),
-            "{} did not end well:\n{log}",
-            self.name
-        );
+        assert!(ended, "{} did not end well:\n{log}", self.name);
+        log
     }
 
     /// Ends it with SIGKILL.

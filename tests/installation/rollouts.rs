@@ -5,8 +5,9 @@ use std::time::Duration;
 use serde_json::json;
 
 use crate::installation::casts::pipeline_run;
-use crate::installation::certificates::Wish;
+use crate::installation::certificates::{Asked, Wish};
 use crate::installation::load::Tolerance;
+use crate::installation::shipped::kubectl;
 use crate::installation::stage::{ALICE, Installation, expect, installation, wait_until};
 use crate::support::control_plane::programs::say;
 
@@ -28,20 +29,30 @@ fn rollouts_edits_and_rotations_lose_no_call() {
     let load = cluster.load("rollouts", Tolerance::Nothing);
     let (forwarded, failed) = cluster.balancer().connections();
     let mut live = Vec::new();
+    let judged = webhook_calls(&cluster, "policies.runstamp.dev");
+    let mut asked: Option<Asked> = None;
     for round in 0..ROUNDS {
         // What is asked for meets replicas that have just started and, while they end, those before them.
-        let asked = wish(round).map(|wish| cluster.ask_for(wish));
+        if let Some(wish) = wish(round) {
+            if let Some(before) = asked.take() {
+                cluster.wait_until_granted(&before);
+            }
+            asked = Some(cluster.ask_for(wish));
+        }
         cluster.roll(&load, |cluster| {
             cluster.edit();
             live.push(cluster.wait_until_live());
         });
-        if let Some(asked) = asked {
-            cluster.wait_until_granted(&asked);
-            load.check();
-        }
     }
+    cluster.wait_for_ends();
+    cluster.wait_until_granted(&asked.unwrap());
     let figures = load.finish();
+    // The API server would store an edit without an answer.
+    let judged_now = webhook_calls(&cluster, "policies.runstamp.dev");
+    let edits = ROUNDS as f64;
+    assert_eq!((judged_now.0 - judged.0, judged_now.1 - judged.1), (edits, 0.0));
     for replica in cluster.replicas() {
+        assert!(!replica.log().contains("forbidden"), "{}", replica.log());
         assert_eq!(
             replica.metric("runstamp_policy_load_failures_total"),
             0.0,
@@ -58,12 +69,27 @@ fn rollouts_edits_and_rotations_lose_no_call() {
     let longest = live.into_iter().max().unwrap_or(Duration::ZERO);
     let (forwarded_now, failed_now) = cluster.balancer().connections();
     say(&format!(
-        "{ROUNDS} rolling replacements, as many edits, 5 renewals and 3 rotations: {figures}; {} connections to \
+        "{ROUNDS} rolling replacements of both replicas, as many edits of a ConfigMap, 5 renewals and 3 rotations: {figures}; {} connections to \
          replicas, {} failed; the slowest edit was live after {:.1} s",
         forwarded_now - forwarded,
         failed_now - failed,
         longest.as_secs_f64()
     ));
+}
+
+/// How often the API server has called a webhook, and how often it went on without an answer.
+fn webhook_calls(cluster: &Installation, webhook: &str) -> (f64, f64) {
+    let metrics = kubectl(cluster.plane(), "kubectl get --raw /metrics", &[]);
+    let sum = |metric: &str| {
+        let samples = metrics.lines().filter(|line| line.starts_with(metric));
+        let own = samples.filter(|line| line.contains(&format!("name=\"{webhook}\"")));
+        own.map(|line| line.rsplit(' ').next().unwrap().parse::<f64>().unwrap())
+            .sum()
+    };
+    (
+        sum("apiserver_admission_webhook_request_total{"),
+        sum("apiserver_admission_webhook_fail_open_count{"),
+    )
 }
 
 /// A replica that ends closes connections that nobody uses, and the API server may use one at that moment. The network

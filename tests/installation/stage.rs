@@ -2,8 +2,8 @@
 
 use std::collections::BTreeSet;
 use std::io::ErrorKind;
-use std::net::{SocketAddr, TcpListener};
-use std::path::{Path, PathBuf};
+use std::net::TcpListener;
+use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -14,10 +14,11 @@ use crate::installation::balancer::Balancer;
 use crate::installation::editions::{self, Editions};
 use crate::installation::load::{Load, Tolerance};
 use crate::installation::replica::Replica;
+use crate::installation::shipped::{container, install};
 use crate::support::control_plane::access::Answer;
 use crate::support::control_plane::programs::say;
-use crate::support::control_plane::{ControlPlane, Kubectl, Start, User};
-use crate::support::manifests::{self, Local};
+use crate::support::control_plane::{ControlPlane, Start, User};
+use crate::support::manifests;
 use crate::support::runstamp::{self, Options, RunstampServer};
 
 pub(crate) const ALICE: User = User::Person("alice");
@@ -25,20 +26,20 @@ pub(crate) const ALICE: User = User::Person("alice");
 /// As many as a Deployment of Runstamp has.
 const REPLICAS: usize = 2;
 
-/// How long a replica serves after SIGTERM. The balancer takes it out of its list 200 to 300 ms after that: a machine
+/// How long a replica serves after SIGTERM, instead of 5 s. The balancer takes it out of its list 200 to 300 ms after that: a machine
 /// that compiles at the same time may take twice as long.
 const SHUTDOWN_DELAY: &str = "1s";
 
-/// How long an authority is published before it signs. The API server sees what is published within milliseconds, and a
+/// How long an authority is published before it signs, instead of 30 s. The API server sees what is published within milliseconds, and a
 /// busy one within some hundred.
 const TRUST_DELAY: &str = "1s";
 
 /// How long anything may take that happens by itself.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-const STARTER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/policies/starter");
+const CONFIG_MAPS: &str = "/api/v1/namespaces/runstamp/configmaps";
 
-/// What a Pod of Runstamp is known by.
+/// Runstamp's own.
 pub(crate) const NAMESPACE: &str = "runstamp";
 
 const JSON: &str = "application/json";
@@ -53,8 +54,9 @@ pub(crate) struct Installation {
     ending: Vec<Replica>,
     /// How many replicas there ever were: no name comes twice.
     started: usize,
-    policies: PathBuf,
     editions: Arc<Editions>,
+    /// Whether a story has deleted the installation.
+    is_gone: bool,
 }
 
 static SHARED: OnceLock<Option<Mutex<Installation>>> = OnceLock::new();
@@ -90,17 +92,14 @@ impl Installation {
             create(&plane, "/apis/apiextensions.k8s.io/v1/customresourcedefinitions", &crd);
         }
         let service = install(&plane);
-        let policies = plane.folder().join("policies");
-        std::fs::create_dir(&policies).unwrap();
-        let editions = Arc::new(Editions::first());
         let installation = Self {
             balancer: Balancer::start(service).unwrap(),
             plane,
             replicas: Vec::new(),
             ending: Vec::new(),
             started: 0,
-            policies,
-            editions,
+            editions: Arc::new(Editions::first()),
+            is_gone: false,
         };
         installation.write_edition(installation.editions.newest());
         Some(installation)
@@ -111,6 +110,11 @@ impl Installation {
         self.balancer.release();
         self.plane.continue_etcd().unwrap();
         self.plane.wait_until_ready().unwrap();
+        if std::mem::take(&mut self.is_gone) {
+            // A Service that is created again has another address.
+            self.balancer = Balancer::start(install(&self.plane)).unwrap();
+            self.write_edition(self.editions.newest());
+        }
         for replica in std::mem::take(&mut self.ending) {
             self.balancer.forget(&replica.name);
         }
@@ -156,41 +160,52 @@ impl Installation {
 
     /// Starts a replica and waits until connections go to it.
     pub(crate) fn add_replica(&mut self) {
-        self.started += 1;
-        let name = format!("runstamp-{}", self.started);
-        let policies = self.policies.display().to_string();
-        let kubeconfig = self.plane.access().token_kubeconfig(NAMESPACE, "runstamp").unwrap();
-        let options = Options {
-            name: &name,
-            // It keeps a certificate of its own.
-            server_names: &[],
-            arguments: &[
-                "--namespace",
-                NAMESPACE,
-                "--replica",
-                &name,
-                "--trust-delay",
-                TRUST_DELAY,
-                "--policies",
-                STARTER,
-                "--policies",
-                &policies,
-                "--shutdown-delay",
-                SHUTDOWN_DELAY,
-            ],
-            environment: &[("KUBECONFIG", &kubeconfig)],
-            ..Options::default()
-        };
-        let program = runstamp::binary(Path::new(env!("CARGO_BIN_EXE_runstamp")));
-        let server = RunstampServer::launch(&self.plane, &program, &options).unwrap();
-        let mut replica = Replica::new(name, server);
-        self.balancer.add(&replica.name, replica.admission(), replica.probes());
+        self.add_replica_with(|_| {});
+    }
+
+    /// The same with other arguments than those of the Deployment.
+    pub(crate) fn add_replica_with(&mut self, change: impl FnOnce(&mut Vec<String>)) {
+        let mut replica = self.launch_with(change);
         replica.wait_until_ready();
         wait_until("the new replica is listed", || {
             let listed = self.balancer.listed();
             expect(listed.contains(&replica.name), &listed)
         });
         self.replicas.push(replica);
+    }
+
+    /// Starts a replica as the Deployment says, with the token of its service account, and does not wait.
+    ///
+    /// Beside the Deployment there are free ports, since all replicas share one address, and shorter delays.
+    pub(crate) fn launch(&mut self) -> Replica {
+        self.launch_with(|_| {})
+    }
+
+    fn launch_with(&mut self, change: impl FnOnce(&mut Vec<String>)) -> Replica {
+        self.started += 1;
+        let name = format!("runstamp-{}", self.started);
+        let mut shipped = container(&self.plane, &name);
+        change(&mut shipped.arguments);
+        let mut arguments: Vec<&str> = shipped.arguments.iter().map(String::as_str).collect();
+        arguments.extend(["--trust-delay", TRUST_DELAY, "--shutdown-delay", SHUTDOWN_DELAY]);
+        let kubeconfig = self.plane.access().token_kubeconfig(NAMESPACE, "runstamp").unwrap();
+        let variables = shipped.environment.iter();
+        let mut environment: Vec<(&str, &Path)> = variables.map(|(name, value)| (&**name, &**value)).collect();
+        // Instead of the files that the kubelet mounts.
+        environment.push(("KUBECONFIG", &kubeconfig));
+        let options = Options {
+            name: &name,
+            // It keeps a certificate of its own.
+            server_names: &[],
+            arguments: &arguments,
+            environment: &environment,
+            ..Options::default()
+        };
+        let program = runstamp::binary(Path::new(env!("CARGO_BIN_EXE_runstamp")));
+        let server = RunstampServer::launch(&self.plane, &program, &options).unwrap();
+        let replica = Replica::new(name, server);
+        self.balancer.add(&replica.name, replica.admission(), replica.probes());
+        replica
     }
 
     /// Sends SIGTERM to the oldest replica and does not wait.
@@ -211,7 +226,12 @@ impl Installation {
 
     /// Waits for the end of all replicas that were asked to: each must have answered everybody.
     pub(crate) fn wait_for_ends(&mut self) {
-        for replica in std::mem::take(&mut self.ending) {
+        self.wait_until_so_many_are_ending(0);
+    }
+
+    fn wait_until_so_many_are_ending(&mut self, most: usize) {
+        let ended = self.ending.len().saturating_sub(most);
+        for replica in self.ending.drain(..ended) {
             let name = replica.name.clone();
             replica.wait_for_end();
             let listed = self.balancer.listed();
@@ -225,7 +245,7 @@ impl Installation {
 
     /// Replaces every replica, as a Deployment with maxSurge 1 and maxUnavailable 0 does: a new one, then an old one
     /// is asked to end, and the next new one does not wait for it. After the first, while there are a new one, an old
-    /// one and one that is ending, something else may happen.
+    /// one and one that is ending, something else may happen. The last may still be ending then.
     pub(crate) fn roll(&mut self, load: &Load, meanwhile: impl FnOnce(&Self)) {
         let mut meanwhile = Some(meanwhile);
         for _ in 0..self.replicas.len() {
@@ -235,9 +255,8 @@ impl Installation {
                 meanwhile(self);
             }
             load.check();
+            self.wait_until_so_many_are_ending(1);
         }
-        self.wait_for_ends();
-        load.check();
     }
 
     /// Publishes the next edition of the policies and does not wait.
@@ -262,9 +281,22 @@ impl Installation {
     }
 
     fn write_edition(&self, edition: u64) {
-        let unfinished = self.plane.folder().join("editions.new");
-        std::fs::write(&unfinished, editions::policy(edition)).unwrap();
-        std::fs::rename(&unfinished, self.policies.join("editions.yaml")).unwrap();
+        let object = editions::config_map(edition);
+        let send = |method, path: &str| {
+            self.plane
+                .request(&User::Admin, method, path, JSON, Some(&object))
+                .unwrap()
+        };
+        let mut answer = send(Method::PUT, &format!("{CONFIG_MAPS}/{}", editions::CONFIG_MAP));
+        if answer.code == 404 {
+            answer = send(Method::POST, CONFIG_MAPS);
+        }
+        assert!(answer.is_success() && answer.warnings.is_empty(), "{answer:#?}");
+    }
+
+    /// The installation was deleted: the next story has another one.
+    pub(crate) fn note_uninstall(&mut self) {
+        self.is_gone = true;
     }
 
     /// Sends a Run as somebody, in a namespace.
@@ -301,43 +333,6 @@ impl Installation {
             expect(is_stamped, &answer)
         });
     }
-}
-
-/// Creates what an administrator does; the address of the Service.
-fn install(plane: &ControlPlane) -> SocketAddr {
-    let [namespace, service]: [Value; 2] = manifests::namespace_and_service().unwrap().try_into().unwrap();
-    create(plane, "/api/v1/namespaces", &namespace);
-    let account = json!({
-        "apiVersion": "v1",
-        "kind": "ServiceAccount",
-        "metadata": { "name": "runstamp", "namespace": NAMESPACE },
-    });
-    create(plane, "/api/v1/namespaces/runstamp/serviceaccounts", &account);
-    let service = create(plane, "/api/v1/namespaces/runstamp/services", &service);
-    let rights = include_str!("rights.yaml");
-    plane
-        .kubectl(&User::Admin, &["create", "-f", "-"], rights)
-        .and_then(Kubectl::succeeded)
-        .unwrap();
-    let local = Local {
-        suffix: "",
-        url: None,
-        // The replicas publish theirs.
-        ca_bundle: "",
-        namespaces: None,
-    };
-    for configuration in manifests::local_webhooks(&local).unwrap() {
-        let kind = configuration["kind"].as_str().unwrap().to_lowercase();
-        create(
-            plane,
-            &format!("/apis/admissionregistration.k8s.io/v1/{kind}s"),
-            &configuration,
-        );
-    }
-    let address = service["spec"]["clusterIP"].as_str().unwrap();
-    format!("{address}:{}", service["spec"]["ports"][0]["port"])
-        .parse()
-        .unwrap()
 }
 
 /// Creates an object as the administrator.

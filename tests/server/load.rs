@@ -53,6 +53,13 @@ async fn one_more_than_the_limit_is_turned_away_at_once() {
             "1 requests or 67108864 bytes of them are under way, which is the limit\n"
         )
     );
+    assert!(answer.has("retry-after: 1"), "{answer:?}");
+    let child = within(second.post("/mutate?timeout=1s", &review("child", 0))).await;
+    assert_eq!(child.status, 503);
+    assert!(
+        !child.has("retry-after: 1"),
+        "whoever asks for a child has no time: {child:?}"
+    );
     *HOLD.0.lock().unwrap() = false;
     HOLD.1.notify_all();
     assert_eq!(within(first.answer()).await.json()["response"]["uid"], "held");

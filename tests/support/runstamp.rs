@@ -126,7 +126,7 @@ impl RunstampServer {
     }
 
     /// Waits for the end of one that was asked to; true if it ended well.
-    pub(crate) fn wait_for_end(mut self, deadline: Duration) -> anyhow::Result<bool> {
+    pub(crate) fn wait_for_end(&mut self, deadline: Duration) -> anyhow::Result<bool> {
         Ok(self.process.wait_for_end(deadline)?.success())
     }
 
