@@ -73,6 +73,11 @@ async fn a_slow_client_takes_nobody_s_slot() {
     let body = review("slow", 0);
     let mut slow = server.client().await;
     slow.send(post_head("/mutate", body.len()).as_bytes()).await.unwrap();
+    // Else the other one could be served before the slow one has come.
+    eventually("the slow one is there", async || {
+        server.metric("runstamp_in_flight_reviews") == Some(1.0)
+    })
+    .await;
     let mut other = server.client().await;
     eventually("somebody else is served", async || {
         let answer = within(other.post("/mutate", &review("other", 0))).await;
