@@ -96,11 +96,15 @@ mod tests {
             directives.sort_unstable();
             assert_eq!(directives, expected, "{level:?}");
         }
-        check("info", &["info", "notify=error"]);
-        check("trace", &["notify=error", "trace"]);
-        check("runstamp=debug", &["notify=error", "runstamp=debug"]);
-        check("info,notify=debug", &["info", "notify=debug"]);
-        check("", &["notify=error"]);
+        check("info", &["info", "kube_runtime=error", "notify=error"]);
+        check("trace", &["kube_runtime=error", "notify=error", "trace"]);
+        check(
+            "runstamp=debug",
+            &["kube_runtime=error", "notify=error", "runstamp=debug"],
+        );
+        check("info,notify=debug", &["info", "kube_runtime=error", "notify=debug"]);
+        check("info,kube_runtime=warn", &["info", "kube_runtime=warn", "notify=error"]);
+        check("", &["kube_runtime=error", "notify=error"]);
         assert!(log_filter("a=b=c").is_err());
     }
 }

@@ -58,11 +58,12 @@ const IN_SENTENCES: [(&str, &str); 8] = [
 ];
 
 /// The kinds of other projects, whose schemas are not ours.
-const FOREIGN: [(&str, &str, &str); 4] = [
-    ("cert-manager.io", "Issuer", "issuers"),
-    ("cert-manager.io", "Certificate", "certificates"),
-    ("monitoring.coreos.com", "PrometheusRule", "prometheusrules"),
-    ("monitoring.coreos.com", "ServiceMonitor", "servicemonitors"),
+const FOREIGN: [(&str, &str, &str); 5] = [
+    ("cert-manager.io/v1", "Issuer", "issuers"),
+    ("cert-manager.io/v1", "Certificate", "certificates"),
+    ("monitoring.coreos.com/v1", "PrometheusRule", "prometheusrules"),
+    ("monitoring.coreos.com/v1", "ServiceMonitor", "servicemonitors"),
+    ("triggers.tekton.dev/v1beta1", "EventListener", "eventlisteners"),
 ];
 
 const DEPLOYMENT: &str = "/apis/apps/v1/namespaces/runstamp/deployments/runstamp";
@@ -482,6 +483,13 @@ impl<'a> Site<'a> {
 
     /// What Tekton Triggers creates from a template that is wrong.
     fn refuse_a_trigger(&self) {
+        let listener = json!({
+            "apiVersion": "triggers.tekton.dev/v1beta1",
+            "kind": "EventListener",
+            "metadata": { "name": "github" },
+        });
+        let listeners = "/apis/triggers.tekton.dev/v1beta1/namespaces/ci/eventlisteners";
+        self.cluster.create_object(listeners, &listener);
         let run = json!({
             "apiVersion": "tekton.dev/v1",
             "kind": "PipelineRun",
@@ -543,7 +551,8 @@ fn program() -> PathBuf {
 }
 
 /// A CRD that takes anything.
-fn declare(cluster: &Cluster, (group, kind, plural): (&str, &str, &str)) {
+fn declare(cluster: &Cluster, (group_version, kind, plural): (&str, &str, &str)) {
+    let (group, version) = group_version.split_once('/').unwrap();
     let anything = json!({ "type": "object", "x-kubernetes-preserve-unknown-fields": true });
     let crd = json!({
         "apiVersion": "apiextensions.k8s.io/v1",
@@ -553,12 +562,12 @@ fn declare(cluster: &Cluster, (group, kind, plural): (&str, &str, &str)) {
             "group": group,
             "names": { "kind": kind, "plural": plural },
             "scope": "Namespaced",
-            "versions": [{ "name": "v1", "served": true, "storage": true, "schema": { "openAPIV3Schema": anything } }],
+            "versions": [{ "name": version, "served": true, "storage": true, "schema": { "openAPIV3Schema": anything } }],
         },
     });
     cluster.create_object("/apis/apiextensions.k8s.io/v1/customresourcedefinitions", &crd);
     wait_until("a foreign kind is served", || {
-        let answer = cluster.admin(Method::GET, &format!("/apis/{group}/v1/{plural}"), None);
+        let answer = cluster.admin(Method::GET, &format!("/apis/{group_version}/{plural}"), None);
         expect(answer.is_success(), &answer)
     });
 }

@@ -61,8 +61,13 @@ pub(crate) fn container(plane: &ControlPlane, pod: &str) -> Container {
 pub(crate) fn uninstall(plane: &ControlPlane, meanwhile: impl FnOnce()) {
     let document = std::fs::read_to_string(format!("{ROOT}/docs/operations.md")).unwrap();
     let (_, section) = document.split_once("\n## Uninstall\n").unwrap();
-    let (_, block) = section.split_once("```sh\n").unwrap();
-    let (block, _) = block.split_once("\n```").unwrap();
+    // What comes before is about alerts, which this cluster has no kinds for.
+    let blocks = section.split("```sh\n").skip(1);
+    let block = blocks.map(|block| block.split_once("\n```").unwrap().0);
+    let block = block
+        .into_iter()
+        .find(|block| block.contains("webhookconfiguration"))
+        .unwrap();
     let mut meanwhile = Some(meanwhile);
     for command in block.lines() {
         // No controller is here that would empty the namespace.
