@@ -1,5 +1,7 @@
 //! `runstamp test`: runs the Suites beside the policies.
 
+mod junit;
+
 use std::error::Error;
 use std::fmt::Write as _;
 use std::path::PathBuf;
@@ -21,6 +23,7 @@ const EXAMPLE: &str = "\
 Examples:
   runstamp test policies/
   runstamp test policies/ --filter chains -o json | jq 'select(.passed == false)'
+  runstamp test policies/ --junit report.xml
 
 A case puts one Run through /mutate and then /validate, as the API server would:
   run                a Run, or the path of its file; relative to the suite's file, as all paths are
@@ -35,13 +38,15 @@ What a case may expect; what is not written is not checked, and a case must expe
   annotations        each of these keys with exactly this value, on the Run as admitted
   labels             likewise
   absent             none of these annotations, labels and finalizers, on the Run as admitted
+  facts              each of these facts of the trigger has exactly this value; '' expects none
   removed            what is taken away: keys, finalizers, or fields such as status
   injected           the keys that policies put in
+  skipped            what policies leave out: key, policy and reason
   warnings           what the client is told
   causes             why the Run is refused: field and message; the message as -o json of review
                      prints it, or with the suggestion and the author that clients see
-absent, removed, injected, warnings and causes are globs: * stands for any text.
-Of the last four each glob must match at least one, and each one found must match a glob;
+absent, removed, injected, skipped, warnings and causes are globs: * stands for any text.
+Of the last five each must match at least one, and each one found must be matched;
 an empty list expects none.
 
 Exit code 0: every case passes; 1: a case fails; 2: a suite, a policy or a Run cannot be read.";
@@ -58,6 +63,9 @@ pub(super) struct TestArgs {
     /// Run only the cases with this text in "SUITE: CASE"
     #[arg(long, value_name = "TEXT")]
     filter: Option<String>,
+    /// Also write the results to this file, as JUnit XML
+    #[arg(long, value_name = "FILE")]
+    junit: Option<PathBuf>,
     /// Form of the output
     #[arg(short, long, value_enum, default_value_t)]
     output: OutputFormat,
@@ -97,6 +105,7 @@ pub(super) fn run(arguments: &TestArgs) -> anyhow::Result<Verdict> {
         bail!("no case has \"{filter}\" in its name");
     }
     let mut summary = Summary::default();
+    let mut results = Vec::with_capacity(cases.len());
     for case in &cases {
         let result = case.run().map_err(|error| {
             let (file, line) = case.place();
@@ -107,6 +116,10 @@ pub(super) fn run(arguments: &TestArgs) -> anyhow::Result<Verdict> {
             OutputFormat::Text => text(&result),
             OutputFormat::Json => format!("{}\n", serde_json::to_string(&CaseRecord::new(&result))?),
         })?;
+        results.push(result);
+    }
+    if let Some(path) = &arguments.junit {
+        output::write_atomically(path, junit::document(&results).as_bytes(), 0o644)?;
     }
     output::print(&match arguments.output {
         OutputFormat::Text => format!("{} passed, {} failed\n", summary.passed, summary.failed),
@@ -134,15 +147,17 @@ fn told(error: &PrepareError) -> String {
     }
 }
 
-/// Nothing for a case that passes; else what does not hold, and then the whole decision.
+/// Nothing for a case that passes; else where it stands and what is wrong.
 fn text(result: &CaseResult<'_>) -> String {
     if result.failures.is_empty() {
         return String::new();
     }
-    let mut text = format!(
-        "FAILED {}: {}\n  {}:{}\n",
-        result.suite, result.case, result.file, result.line
-    );
+    format!("FAILED {}: {}\n{}\n", result.suite, result.case, told_failure(result))
+}
+
+/// What does not hold, and then the whole decision.
+fn told_failure(result: &CaseResult<'_>) -> String {
+    let mut text = format!("  {}:{}\n", result.file, result.line);
     for failure in &result.failures {
         // Writing to a string cannot fail.
         let _ = writeln!(text, "  {}, line {}", failure.expectation, failure.line);
@@ -157,7 +172,6 @@ fn text(result: &CaseResult<'_>) -> String {
     for line in result.report.text().lines() {
         let _ = writeln!(text, "    {line}");
     }
-    text.push('\n');
     text
 }
 

@@ -168,11 +168,13 @@ impl<'d> Preparation<'d, '_> {
         }
         let lists = [&expect.removed, &expect.injected, &expect.warnings];
         let causes = expect.causes.iter().flat_map(|causes| &causes.value);
+        let skipped = expect.skipped.iter().flat_map(|skipped| &skipped.value);
         let globs = expect
             .absent
             .iter()
             .chain(lists.into_iter().flatten().flat_map(|list| &list.value))
-            .chain(causes.flat_map(|cause| cause.field.iter().chain(&cause.message)));
+            .chain(causes.flat_map(|cause| cause.field.iter().chain(&cause.message)))
+            .chain(skipped.flat_map(|skip| skip.key.iter().chain(&skip.policy).chain(&skip.reason)));
         for glob in globs {
             if let Err(error) = Glob::parse(&glob.value) {
                 self.report(glob.span, error);
