@@ -119,6 +119,39 @@ fn a_report_that_cannot_be_written_is_an_unanswered_question() {
 }
 
 #[test]
+fn coverage_names_what_no_case_exercised() {
+    let (code, stdout, stderr) = run(&["tests/suites/coverage", "--coverage"]);
+    assert_eq!((code, stderr.as_str()), (Some(0), ""));
+    assert!(agrees_with_golden(Path::new("tests/suites/coverage.txt"), &stdout));
+    let (code, stdout, _) = run(&["tests/suites/coverage", "--coverage", "-o", "json"]);
+    assert_eq!(code, Some(0));
+    let (mut records, summary) = records(&stdout);
+    let coverage = records.pop().unwrap();
+    assert_eq!(
+        (&summary["kind"], &coverage["kind"]),
+        (&"TestSummary".into(), &"Coverage".into())
+    );
+    let uncovered = coverage["uncovered"].as_array().unwrap();
+    let counted = coverage["covered"].as_u64().unwrap() + u64::try_from(uncovered.len()).unwrap();
+    assert_eq!(coverage["total"], counted);
+    assert_eq!(
+        uncovered[0],
+        serde_json::json!({
+            "file": "tests/suites/coverage/policies.yaml",
+            "line": 4,
+            "message": "policy exercised: in no case does it inject ci.example.com/sender",
+        })
+    );
+}
+
+#[test]
+fn coverage_of_some_cases_is_no_answer() {
+    let (code, _, stderr) = run(&["tests/suites/coverage", "--coverage", "--filter", "x"]);
+    assert_eq!(code, Some(2));
+    assert!(stderr.contains("cannot be used with"), "{stderr}");
+}
+
+#[test]
 fn a_filter_chooses_cases_and_must_choose_one() {
     let check = |filter: &str, code: i32, stdout: &str, stderr: &str| {
         let found = run(&["tests/suites/failing", "tests/suites/good", "--filter", filter]);

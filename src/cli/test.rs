@@ -17,13 +17,14 @@ use crate::diagnostics::{self, Style};
 use crate::domain::source::Severity;
 use crate::policy_file;
 use crate::store::LoadError;
-use crate::suite::{self, CaseResult, Failure, PrepareError, Reason};
+use crate::suite::{self, CaseResult, Coverage, Failure, PrepareError, Reason};
 
 const EXAMPLE: &str = "\
 Examples:
   runstamp test policies/
   runstamp test policies/ --filter chains -o json | jq 'select(.passed == false)'
   runstamp test policies/ --junit report.xml
+  runstamp test policies/ --coverage
 
 A case puts one Run through /mutate and then /validate, as the API server would:
   run                a Run, or the path of its file; relative to the suite's file, as all paths are
@@ -49,6 +50,10 @@ absent, removed, injected, skipped, warnings and causes are globs: * stands for 
 Of the last five each must match at least one, and each one found must be matched;
 an empty list expects none.
 
+--coverage counts, in the policy files that are not built in: each policy (a case has a Run that it is for),
+each key that it injects, what it requires and constrains, and each rule of an Integration (a case breaks it).
+It changes no exit code.
+
 Exit code 0: every case passes; 1: a case fails; 2: a suite, a policy or a Run cannot be read.";
 
 /// Run the Suites beside the policies
@@ -66,6 +71,9 @@ pub(super) struct TestArgs {
     /// Also write the results to this file, as JUnit XML
     #[arg(long, value_name = "FILE")]
     junit: Option<PathBuf>,
+    /// Also tell which policies and rules, built-in ones left out, no case has exercised
+    #[arg(long, conflicts_with = "filter")]
+    coverage: bool,
     /// Form of the output
     #[arg(short, long, value_enum, default_value_t)]
     output: OutputFormat,
@@ -106,8 +114,9 @@ pub(super) fn run(arguments: &TestArgs) -> anyhow::Result<Verdict> {
     }
     let mut summary = Summary::default();
     let mut results = Vec::with_capacity(cases.len());
+    let mut coverage = Coverage::default();
     for case in &cases {
-        let result = case.run().map_err(|error| {
+        let result = case.run_counted(&mut coverage).map_err(|error| {
             let (file, line) = case.place();
             anyhow::Error::from(error).context(format!("{file}:{line}"))
         })?;
@@ -120,6 +129,13 @@ pub(super) fn run(arguments: &TestArgs) -> anyhow::Result<Verdict> {
     }
     if let Some(path) = &arguments.junit {
         output::write_atomically(path, junit::document(&results).as_bytes(), 0o644)?;
+    }
+    if arguments.coverage {
+        let record = CoverageRecord::new(&coverage);
+        output::print(&match arguments.output {
+            OutputFormat::Text => record.text(),
+            OutputFormat::Json => format!("{}\n", serde_json::to_string(&record)?),
+        })?;
     }
     output::print(&match arguments.output {
         OutputFormat::Text => format!("{} passed, {} failed\n", summary.passed, summary.failed),
@@ -215,6 +231,54 @@ impl<'r> CaseRecord<'r> {
             passed: result.failures.is_empty(),
             failures: result.failures.iter().map(record).collect(),
         }
+    }
+}
+
+/// What no case has exercised.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct CoverageRecord<'c> {
+    api_version: &'static str,
+    kind: &'static str,
+    total: usize,
+    covered: usize,
+    uncovered: Vec<UncoveredRecord<'c>>,
+}
+
+#[derive(Serialize)]
+struct UncoveredRecord<'c> {
+    file: &'c str,
+    line: usize,
+    message: &'c str,
+}
+
+impl<'c> CoverageRecord<'c> {
+    fn new(coverage: &'c Coverage) -> Self {
+        let uncovered = coverage.uncovered();
+        Self {
+            api_version: "runstamp.dev/v1alpha1",
+            kind: "Coverage",
+            total: coverage.total(),
+            covered: coverage.total() - uncovered.len(),
+            uncovered: uncovered
+                .into_iter()
+                .map(|unit| UncoveredRecord {
+                    file: unit.file,
+                    line: unit.line,
+                    message: unit.text,
+                })
+                .collect(),
+        }
+    }
+
+    fn text(&self) -> String {
+        let mut text = String::new();
+        for unit in &self.uncovered {
+            // Writing to a string cannot fail.
+            let _ = writeln!(text, "{}:{}: {}", unit.file, unit.line, unit.message);
+        }
+        let _ = writeln!(text, "{} of {} policies and rules exercised", self.covered, self.total);
+        text
     }
 }
 
