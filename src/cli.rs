@@ -10,6 +10,7 @@ mod manifests;
 mod output;
 mod policy_args;
 mod review;
+mod schema;
 mod serve;
 mod test;
 
@@ -41,6 +42,7 @@ enum Command {
     Keys(keys::KeysArgs),
     Certs(certs::CertsArgs),
     Manifests(manifests::ManifestsArgs),
+    Schema(schema::SchemaArgs),
     Completions(completions::CompletionsArgs),
 }
 
@@ -71,6 +73,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Keys(arguments) => keys::run(arguments),
         Command::Certs(arguments) => certs::run(arguments),
         Command::Manifests(arguments) => manifests::run(arguments),
+        Command::Schema(arguments) => schema::run(arguments),
         Command::Completions(arguments) => completions::run(arguments),
     };
     match outcome {
