@@ -10,6 +10,7 @@ mod manifests;
 mod output;
 mod policy_args;
 mod review;
+mod schema;
 mod serve;
 mod status;
 mod test;
@@ -43,6 +44,7 @@ enum Command {
     Certs(certs::CertsArgs),
     Manifests(manifests::ManifestsArgs),
     Status(status::StatusArgs),
+    Schema(schema::SchemaArgs),
     Completions(completions::CompletionsArgs),
 }
 
@@ -74,6 +76,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Certs(arguments) => certs::run(arguments),
         Command::Manifests(arguments) => manifests::run(arguments),
         Command::Status(arguments) => status::run(arguments),
+        Command::Schema(arguments) => schema::run(arguments),
         Command::Completions(arguments) => completions::run(arguments),
     };
     match outcome {

@@ -11,6 +11,7 @@ pub mod headless;
 pub mod manifests;
 pub mod namespaces;
 pub mod policy_file;
+pub mod policy_schema;
 pub mod report;
 pub mod review;
 pub mod review_run;

@@ -92,6 +92,9 @@ pub struct Injection {
 pub struct Skip {
     /// Where it would stand.
     pub field: String,
+    /// Its key.
+    #[serde(skip)]
+    pub key: String,
     /// The policy.
     pub policy: String,
     /// Why.
@@ -277,6 +280,7 @@ fn skips(decision: &Decision) -> Vec<Skip> {
     skipped
         .map(|skipped| Skip {
             field: skipped.field.to_string(),
+            key: skipped.field.last_key().unwrap_or_default().to_owned(),
             policy: skipped.policy.to_string(),
             reason: skipped.reason.clone(),
         })

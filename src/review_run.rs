@@ -8,9 +8,11 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
+use crate::domain::decision::Decision;
 use crate::domain::matching::NamespaceLabels;
 use crate::domain::policy_set::PolicySet;
 use crate::domain::request::Options;
+use crate::domain::trace::Trace;
 use crate::report::{Outcome, Report, RunName};
 use crate::review::{LabelsOf, NotAReview, Webhook, decide_with};
 
@@ -29,6 +31,42 @@ pub enum ReviewRunError {
     Patch(#[from] json_patch::PatchError),
 }
 
+/// What both webhooks decided about one review.
+#[derive(Debug)]
+pub struct Reviewed {
+    run: RunName,
+    /// Of `/mutate`, without its trace, which would be taken for warnings.
+    pub mutated: Decision,
+    /// Why `/mutate` decided so.
+    pub trace: Option<Trace>,
+    /// Of `/validate`; absent where `/mutate` refused.
+    pub validated: Option<Decision>,
+    object: Value,
+    before: Value,
+}
+
+impl Reviewed {
+    /// The decisions, in order.
+    pub fn decisions(&self) -> impl Iterator<Item = &Decision> {
+        std::iter::once(&self.mutated).chain(&self.validated)
+    }
+
+    /// The decision for people and programs, and the Run as it was sent.
+    pub fn into_report(mut self, set: &PolicySet, explain: bool) -> (Report, Value) {
+        let outcome = Outcome {
+            mutated: &self.mutated,
+            validated: self.validated.as_ref(),
+            object: self.object,
+        };
+        let mut report = Report::new(self.run, outcome, set.digest().to_string());
+        if explain {
+            self.mutated.trace = self.trace;
+            report = report.with_trace(&self.mutated);
+        }
+        (report, self.before)
+    }
+}
+
 /// `/mutate`, and then `/validate` on what it made, as the API server calls them; with the Run as it was sent.
 ///
 /// # Errors
@@ -39,6 +77,14 @@ pub fn put_through(
     labels: NamespaceLabels<'_>,
     explain: bool,
 ) -> Result<(Report, Value), ReviewRunError> {
+    Ok(decide_both(review, set, labels)?.into_report(set, explain))
+}
+
+/// The same as decisions, for those who ask for more than the report tells.
+///
+/// # Errors
+/// When the review is none.
+pub fn decide_both(review: &Value, set: &PolicySet, labels: NamespaceLabels<'_>) -> Result<Reviewed, ReviewRunError> {
     let labels = labels.map(|labels| Arc::new(labels.clone()));
     let labels: LabelsOf<'_> = &|_| labels.as_ref().map(Arc::clone);
     let before = review.pointer("/request/object").cloned().unwrap_or_default();
@@ -73,15 +119,12 @@ pub fn put_through(
         false => None,
     };
     let trace = mutated.trace.take();
-    let outcome = Outcome {
-        mutated: &mutated,
-        validated: validated.as_ref(),
+    Ok(Reviewed {
+        run,
+        mutated,
+        trace,
+        validated,
         object,
-    };
-    let mut report = Report::new(run, outcome, set.digest().to_string());
-    if explain {
-        mutated.trace = trace;
-        report = report.with_trace(&mutated);
-    }
-    Ok((report, before))
+        before,
+    })
 }

@@ -1,8 +1,10 @@
 //! Suites: puts their cases through the policies and compares what comes out with what is expected.
 
 mod compare;
+mod coverage;
 mod prepare;
 
+pub use self::coverage::{Coverage, Uncovered};
 pub use self::prepare::{PrepareError, Reason, prepare};
 
 use std::collections::BTreeMap;
@@ -11,12 +13,12 @@ use std::rc::Rc;
 use serde_json::Value;
 
 use self::compare::compare;
+use self::prepare::SuiteSet;
 use crate::domain::definition::CaseDefinition;
-use crate::domain::policy_set::PolicySet;
 use crate::domain::source::Span;
 use crate::policy_file::SourceFiles;
 use crate::report::Report;
-use crate::review_run::{ReviewRunError, put_through};
+use crate::review_run::{ReviewRunError, decide_both};
 
 /// A case with everything that it needs read and compiled.
 #[derive(Debug)]
@@ -24,7 +26,7 @@ pub struct PreparedCase<'d> {
     suite: &'d str,
     definition: &'d CaseDefinition,
     files: &'d SourceFiles,
-    set: Rc<PolicySet>,
+    set: Rc<SuiteSet>,
     namespace_labels: BTreeMap<String, String>,
     review: Value,
 }
@@ -65,8 +67,18 @@ impl<'d> PreparedCase<'d> {
     /// # Errors
     /// When a recorded review is none.
     pub fn run(&self) -> Result<CaseResult<'d>, ReviewRunError> {
+        self.run_counted(&mut Coverage::default())
+    }
+
+    /// The same, counting what the case exercises.
+    ///
+    /// # Errors
+    /// When a recorded review is none.
+    pub fn run_counted(&self, coverage: &mut Coverage) -> Result<CaseResult<'d>, ReviewRunError> {
         let labels = (!self.namespace_labels.is_empty()).then_some(&self.namespace_labels);
-        let (report, _) = put_through(&self.review, &self.set, labels, false)?;
+        let reviewed = decide_both(&self.review, &self.set.policies, labels)?;
+        coverage.count(&self.set.units, &reviewed);
+        let (report, _) = reviewed.into_report(&self.set.policies, false);
         let mismatches = compare(&self.definition.expect, &report);
         let failures = mismatches
             .into_iter()

@@ -17,7 +17,9 @@ use runstamp::domain::words::{
     ResetRule, RunKind, StateKeyUpdates,
 };
 use runstamp::policy_file::{PolicyText, read_paths, read_texts};
+use runstamp::policy_schema::policy_schema;
 use runstamp::suite::prepare;
+use serde_json::Value;
 
 use readme::{Block, blocks};
 
@@ -161,21 +163,97 @@ fn check_explained<'w>(what: &str, section: &str, words: impl IntoIterator<Item 
     assert_eq!(missing, Vec::<&str>::new(), "{PAGE} does not explain these {what}");
 }
 
+/// The fields that a reader asks for.
+fn fields_read(file: &str) -> BTreeSet<String> {
+    let field = Regex::new(r#"fields\s*\.\s*[a-z_]+\(\s*"([A-Za-z]+)""#).unwrap();
+    let source = read(&format!("src/policy_file/{file}"));
+    let fields: BTreeSet<String> = field.captures_iter(&source).map(|found| found[1].to_owned()).collect();
+    // A reader in which nothing is found is read by another pattern, and would pass unread.
+    assert!(fields.len() >= 5, "{file}: {fields:?}");
+    fields
+}
+
 #[test]
 fn every_field_that_is_read_is_explained_where_its_kind_is() {
     let markdown = read(PAGE);
-    let field = Regex::new(r#"fields\s*\.\s*[a-z_]+\(\s*"([A-Za-z]+)""#).unwrap();
     for (file, name) in READERS {
-        let source = read(&format!("src/policy_file/{file}"));
-        let fields: BTreeSet<String> = field.captures_iter(&source).map(|found| found[1].to_owned()).collect();
-        // A reader in which nothing is found is read by another pattern, and would pass unread.
-        assert!(fields.len() >= 5, "{file}: {fields:?}");
+        let fields = fields_read(file);
         check_explained(
             &format!("fields of {file}"),
             section(&markdown, name),
             fields.iter().map(String::as_str),
         );
     }
+}
+
+/// The readers, each with the definitions of the schema that say what it reads.
+const DEFINITIONS: [(&str, &[&str]); 7] = [
+    (
+        "document.rs",
+        &["document", "metadata", "integration", "triggerSource", "settings"],
+    ),
+    (
+        "integration.rs",
+        &["integration", "rule", "stateKey", "finalizer", "creator"],
+    ),
+    ("schema.rs", &["configKey"]),
+    ("trigger_source.rs", &["triggerSource", "when", "fact"]),
+    (
+        "run_policy.rs",
+        &["runPolicy", "selector", "condition", "variable", "injection"],
+    ),
+    ("settings.rs", &["settings"]),
+    ("suite.rs", &["suite", "case", "expect"]),
+];
+
+/// The names of all fields that stand anywhere in a schema.
+fn fields_of(schema: &Value, found: &mut BTreeSet<String>) {
+    match schema {
+        Value::Object(keywords) => {
+            for (keyword, term) in keywords {
+                match (keyword.as_str(), term) {
+                    // Conditions name fields again that stand elsewhere.
+                    ("allOf" | "if" | "then" | "oneOf", _) => {}
+                    ("properties", Value::Object(fields)) => {
+                        for (name, schema) in fields {
+                            found.insert(name.clone());
+                            fields_of(schema, found);
+                        }
+                    }
+                    _ => fields_of(term, found),
+                }
+            }
+        }
+        Value::Array(terms) => terms.iter().for_each(|term| fields_of(term, found)),
+        _ => {}
+    }
+}
+
+#[test]
+fn the_schema_has_every_field_that_is_read_and_no_other() {
+    let schema = policy_schema();
+    let mut all_read = BTreeSet::new();
+    let mut all_known = BTreeSet::new();
+    for (file, definitions) in DEFINITIONS {
+        let read = fields_read(file);
+        let mut known = BTreeSet::new();
+        for name in definitions {
+            fields_of(&schema["$defs"][name], &mut known);
+        }
+        let missing: Vec<&String> = read.difference(&known).collect();
+        assert_eq!(missing, Vec::<&String>::new(), "fields of {file} that the schema lacks");
+        all_read.extend(read);
+        all_known.extend(known);
+    }
+    assert_eq!(all_known, all_read);
+    let described: BTreeSet<&str> = DEFINITIONS
+        .iter()
+        .flat_map(|(_, names)| names.iter().copied())
+        .collect();
+    // The rest holds no field of its own: a constraint is a config key with fewer terms, a Run is anybody's.
+    let rest = schema["$defs"].as_object().unwrap().keys().map(String::as_str);
+    let rest: Vec<&str> = rest.filter(|name| !described.contains(name)).collect();
+    assert_eq!(rest, ["constraint", "run"]);
 }
 
 fn words<T>(table: &'static [(&'static str, T)]) -> impl Iterator<Item = &'static str> {

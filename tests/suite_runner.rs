@@ -60,7 +60,7 @@ fn every_term_of_a_suite_can_pass() {
     let (code, stdout, stderr) = run(&["tests/suites/good"]);
     assert_eq!(
         (code, stdout.as_str(), stderr.as_str()),
-        (Some(0), "9 passed, 0 failed\n", "")
+        (Some(0), "11 passed, 0 failed\n", "")
     );
 }
 
@@ -68,7 +68,7 @@ fn every_term_of_a_suite_can_pass() {
 fn what_does_not_hold_is_told_with_its_place() {
     let (code, stdout, stderr) = run(&["tests/suites/failing"]);
     assert_eq!((code, stderr.as_str()), (Some(1), ""));
-    assert_eq!(stdout.lines().last(), Some("1 passed, 2 failed"));
+    assert_eq!(stdout.lines().last(), Some("1 passed, 4 failed"));
     assert!(agrees_with_golden(Path::new("tests/suites/failing.txt"), &stdout));
 }
 
@@ -77,10 +77,10 @@ fn json_is_one_object_a_case_and_the_last_is_the_summary() {
     let (code, stdout, _) = run(&["-o", "json", "tests/suites/failing", "tests/suites/good"]);
     assert_eq!(code, Some(1));
     let (cases, summary) = records(&stdout);
-    assert_eq!(cases.len(), 12);
+    assert_eq!(cases.len(), 16);
     assert!(cases.iter().all(|case| case["kind"] == "CaseResult"));
     let found = (&summary["kind"], &summary["passed"], &summary["failed"]);
-    assert_eq!(found, (&"TestSummary".into(), &10.into(), &2.into()));
+    assert_eq!(found, (&"TestSummary".into(), &12.into(), &4.into()));
     let first = &cases[0];
     assert_eq!(
         (&first["suite"], &first["file"], &first["line"], &first["passed"]),
@@ -95,6 +95,60 @@ fn json_is_one_object_a_case_and_the_last_is_the_summary() {
         first["failures"][0],
         serde_json::json!({"expectation": "allowed", "line": 11, "expected": "false", "found": "true"})
     );
+}
+
+#[test]
+fn junit_is_one_test_suite_a_file_and_leaves_the_rest_as_it_is() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("report.xml");
+    fs::write(&file, "an older report").unwrap();
+    let paths = ["tests/suites/failing", "tests/suites/good"];
+    let plain = run(&paths);
+    let flags = [&paths[..], &["--junit", file.to_str().unwrap()]].concat();
+    assert_eq!(run(&flags), plain);
+    let found = fs::read_to_string(&file).unwrap();
+    assert!(agrees_with_golden(Path::new("tests/suites/junit.txt"), &found));
+    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1, "nothing is left over");
+}
+
+#[test]
+fn a_report_that_cannot_be_written_is_an_unanswered_question() {
+    let (code, _, stderr) = run(&["tests/suites/good", "--junit", "nowhere/report.xml"]);
+    assert_eq!(code, Some(2));
+    assert!(stderr.contains("failed to write nowhere/report.xml"), "{stderr}");
+}
+
+#[test]
+fn coverage_names_what_no_case_exercised() {
+    let (code, stdout, stderr) = run(&["tests/suites/coverage", "--coverage"]);
+    assert_eq!((code, stderr.as_str()), (Some(0), ""));
+    assert!(agrees_with_golden(Path::new("tests/suites/coverage.txt"), &stdout));
+    let (code, stdout, _) = run(&["tests/suites/coverage", "--coverage", "-o", "json"]);
+    assert_eq!(code, Some(0));
+    let (mut records, summary) = records(&stdout);
+    let coverage = records.pop().unwrap();
+    assert_eq!(
+        (&summary["kind"], &coverage["kind"]),
+        (&"TestSummary".into(), &"Coverage".into())
+    );
+    let uncovered = coverage["uncovered"].as_array().unwrap();
+    let counted = coverage["covered"].as_u64().unwrap() + u64::try_from(uncovered.len()).unwrap();
+    assert_eq!(coverage["total"], counted);
+    assert_eq!(
+        uncovered[0],
+        serde_json::json!({
+            "file": "tests/suites/coverage/policies.yaml",
+            "line": 4,
+            "message": "policy exercised: in no case does it inject ci.example.com/sender",
+        })
+    );
+}
+
+#[test]
+fn coverage_of_some_cases_is_no_answer() {
+    let (code, _, stderr) = run(&["tests/suites/coverage", "--coverage", "--filter", "x"]);
+    assert_eq!(code, Some(2));
+    assert!(stderr.contains("cannot be used with"), "{stderr}");
 }
 
 #[test]
@@ -118,7 +172,7 @@ fn what_cannot_be_run_is_told_at_once() {
     let (code, stdout, stderr) = run(&["tests/suites/broken"]);
     assert_eq!((code, stdout.as_str()), (Some(2), ""));
     assert!(agrees_with_golden(Path::new("tests/suites/broken.txt"), &stderr));
-    assert_eq!(stderr.matches("tests/suites/broken/suite.yaml:").count(), 8, "{stderr}");
+    assert_eq!(stderr.matches("tests/suites/broken/suite.yaml:").count(), 9, "{stderr}");
 }
 
 #[test]

@@ -1,8 +1,6 @@
 //! `runstamp certs`: certificates for local work, and for API servers that must show one.
 
-use std::fs::{self, OpenOptions};
-use std::io::{self, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
@@ -135,9 +133,9 @@ impl Files {
     }
 
     fn write(&self, pair: &GeneratedPair) -> anyhow::Result<()> {
-        write_atomically(&self.authority, pair.authority.as_bytes(), 0o644)?;
-        write_atomically(&self.key, pair.key.as_bytes(), 0o600)?;
-        write_atomically(&self.certificate, pair.certificate.as_bytes(), 0o644)
+        output::write_atomically(&self.authority, pair.authority.as_bytes(), 0o644)?;
+        output::write_atomically(&self.key, pair.key.as_bytes(), 0o600)?;
+        output::write_atomically(&self.certificate, pair.certificate.as_bytes(), 0o644)
     }
 
     fn report(&self, trusted: &str, certificate: &str, days: u32) -> String {
@@ -151,26 +149,6 @@ impl Files {
             self.key.display(),
         )
     }
-}
-
-/// Writes a file beside its place and moves it there, so that nobody ever reads half of it.
-fn write_atomically(path: &Path, content: &[u8], mode: u32) -> anyhow::Result<()> {
-    let mut name = path.as_os_str().to_owned();
-    name.push(format!(".{}.new", std::process::id()));
-    let beside = PathBuf::from(name);
-    let write = || -> io::Result<()> {
-        let mut options = OpenOptions::new();
-        // Created with its permissions: a key must not be readable even for a moment.
-        let mut file = options.write(true).create_new(true).mode(mode).open(&beside)?;
-        file.write_all(content)?;
-        file.sync_all()?;
-        fs::rename(&beside, path)
-    };
-    write().with_context(|| {
-        // Half a file is no use to anybody; that it could not be written is the error to report.
-        let _ = fs::remove_file(&beside);
-        format!("failed to write {}", path.display())
-    })
 }
 
 #[cfg(test)]

@@ -1,5 +1,7 @@
 //! `runstamp test`: runs the Suites beside the policies.
 
+mod junit;
+
 use std::error::Error;
 use std::fmt::Write as _;
 use std::path::PathBuf;
@@ -15,12 +17,14 @@ use crate::diagnostics::{self, Style};
 use crate::domain::source::Severity;
 use crate::policy_file;
 use crate::store::LoadError;
-use crate::suite::{self, CaseResult, Failure, PrepareError, Reason};
+use crate::suite::{self, CaseResult, Coverage, Failure, PrepareError, Reason};
 
 const EXAMPLE: &str = "\
 Examples:
   runstamp test policies/
   runstamp test policies/ --filter chains -o json | jq 'select(.passed == false)'
+  runstamp test policies/ --junit report.xml
+  runstamp test policies/ --coverage
 
 A case puts one Run through /mutate and then /validate, as the API server would:
   run                a Run, or the path of its file; relative to the suite's file, as all paths are
@@ -35,14 +39,20 @@ What a case may expect; what is not written is not checked, and a case must expe
   annotations        each of these keys with exactly this value, on the Run as admitted
   labels             likewise
   absent             none of these annotations, labels and finalizers, on the Run as admitted
+  facts              each of these facts of the trigger has exactly this value; '' expects none
   removed            what is taken away: keys, finalizers, or fields such as status
   injected           the keys that policies put in
+  skipped            what policies leave out: key, policy and reason
   warnings           what the client is told
   causes             why the Run is refused: field and message; the message as -o json of review
                      prints it, or with the suggestion and the author that clients see
-absent, removed, injected, warnings and causes are globs: * stands for any text.
-Of the last four each glob must match at least one, and each one found must match a glob;
+absent, removed, injected, skipped, warnings and causes are globs: * stands for any text.
+Of the last five each must match at least one, and each one found must be matched;
 an empty list expects none.
+
+--coverage counts, in the policy files that are not built in: each policy (a case has a Run that it is for),
+each key that it injects, what it requires and constrains, and each rule of an Integration (a case breaks it).
+It changes no exit code.
 
 Exit code 0: every case passes; 1: a case fails; 2: a suite, a policy or a Run cannot be read.";
 
@@ -58,6 +68,12 @@ pub(super) struct TestArgs {
     /// Run only the cases with this text in "SUITE: CASE"
     #[arg(long, value_name = "TEXT")]
     filter: Option<String>,
+    /// Also write the results to this file, as JUnit XML
+    #[arg(long, value_name = "FILE")]
+    junit: Option<PathBuf>,
+    /// Also tell which policies and rules, built-in ones left out, no case has exercised
+    #[arg(long, conflicts_with = "filter")]
+    coverage: bool,
     /// Form of the output
     #[arg(short, long, value_enum, default_value_t)]
     output: OutputFormat,
@@ -97,8 +113,10 @@ pub(super) fn run(arguments: &TestArgs) -> anyhow::Result<Verdict> {
         bail!("no case has \"{filter}\" in its name");
     }
     let mut summary = Summary::default();
+    let mut results = Vec::with_capacity(cases.len());
+    let mut coverage = Coverage::default();
     for case in &cases {
-        let result = case.run().map_err(|error| {
+        let result = case.run_counted(&mut coverage).map_err(|error| {
             let (file, line) = case.place();
             anyhow::Error::from(error).context(format!("{file}:{line}"))
         })?;
@@ -106,6 +124,17 @@ pub(super) fn run(arguments: &TestArgs) -> anyhow::Result<Verdict> {
         output::print(&match arguments.output {
             OutputFormat::Text => text(&result),
             OutputFormat::Json => format!("{}\n", serde_json::to_string(&CaseRecord::new(&result))?),
+        })?;
+        results.push(result);
+    }
+    if let Some(path) = &arguments.junit {
+        output::write_atomically(path, junit::document(&results).as_bytes(), 0o644)?;
+    }
+    if arguments.coverage {
+        let record = CoverageRecord::new(&coverage);
+        output::print(&match arguments.output {
+            OutputFormat::Text => record.text(),
+            OutputFormat::Json => format!("{}\n", serde_json::to_string(&record)?),
         })?;
     }
     output::print(&match arguments.output {
@@ -134,15 +163,17 @@ fn told(error: &PrepareError) -> String {
     }
 }
 
-/// Nothing for a case that passes; else what does not hold, and then the whole decision.
+/// Nothing for a case that passes; else where it stands and what is wrong.
 fn text(result: &CaseResult<'_>) -> String {
     if result.failures.is_empty() {
         return String::new();
     }
-    let mut text = format!(
-        "FAILED {}: {}\n  {}:{}\n",
-        result.suite, result.case, result.file, result.line
-    );
+    format!("FAILED {}: {}\n{}\n", result.suite, result.case, told_failure(result))
+}
+
+/// What does not hold, and then the whole decision.
+fn told_failure(result: &CaseResult<'_>) -> String {
+    let mut text = format!("  {}:{}\n", result.file, result.line);
     for failure in &result.failures {
         // Writing to a string cannot fail.
         let _ = writeln!(text, "  {}, line {}", failure.expectation, failure.line);
@@ -157,7 +188,6 @@ fn text(result: &CaseResult<'_>) -> String {
     for line in result.report.text().lines() {
         let _ = writeln!(text, "    {line}");
     }
-    text.push('\n');
     text
 }
 
@@ -201,6 +231,54 @@ impl<'r> CaseRecord<'r> {
             passed: result.failures.is_empty(),
             failures: result.failures.iter().map(record).collect(),
         }
+    }
+}
+
+/// What no case has exercised.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct CoverageRecord<'c> {
+    api_version: &'static str,
+    kind: &'static str,
+    total: usize,
+    covered: usize,
+    uncovered: Vec<UncoveredRecord<'c>>,
+}
+
+#[derive(Serialize)]
+struct UncoveredRecord<'c> {
+    file: &'c str,
+    line: usize,
+    message: &'c str,
+}
+
+impl<'c> CoverageRecord<'c> {
+    fn new(coverage: &'c Coverage) -> Self {
+        let uncovered = coverage.uncovered();
+        Self {
+            api_version: "runstamp.dev/v1alpha1",
+            kind: "Coverage",
+            total: coverage.total(),
+            covered: coverage.total() - uncovered.len(),
+            uncovered: uncovered
+                .into_iter()
+                .map(|unit| UncoveredRecord {
+                    file: unit.file,
+                    line: unit.line,
+                    message: unit.text,
+                })
+                .collect(),
+        }
+    }
+
+    fn text(&self) -> String {
+        let mut text = String::new();
+        for unit in &self.uncovered {
+            // Writing to a string cannot fail.
+            let _ = writeln!(text, "{}:{}: {}", unit.file, unit.line, unit.message);
+        }
+        let _ = writeln!(text, "{} of {} policies and rules exercised", self.covered, self.total);
+        text
     }
 }
 

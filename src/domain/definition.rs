@@ -11,7 +11,9 @@ use super::words::{
     StateKeyUpdates,
 };
 
-pub use suite::{CaseDefinition, ExpectDefinition, ExpectedCause, RunDefinition, SubjectDefinition, SuiteDefinition};
+pub use suite::{
+    CaseDefinition, ExpectDefinition, ExpectedCause, ExpectedSkip, RunDefinition, SubjectDefinition, SuiteDefinition,
+};
 
 /// A string as written.
 pub type Text = Located<String>;

@@ -3,15 +3,18 @@
 use super::document::{self, Document};
 use super::fields::{Fields, fields};
 use super::inline;
-use super::problems::Problems;
+use super::problems::{Problems, quoted};
 use super::tree::{Kind, Node};
 use super::values::{self, Expected};
 use crate::domain::decision::Lineage;
 use crate::domain::definition::{
-    CaseDefinition, ExpectDefinition, ExpectedCause, RunDefinition, SubjectDefinition, SuiteDefinition, Text,
+    CaseDefinition, ExpectDefinition, ExpectedCause, ExpectedSkip, Mapping, RunDefinition, SubjectDefinition,
+    SuiteDefinition, Text,
 };
 use crate::domain::request::Operation;
 use crate::domain::source::{Located, Problem, Span};
+use crate::domain::suggest;
+use crate::domain::words::FactName;
 
 /// The spec of a Suite.
 pub(super) fn suite(document: Document, problems: &mut Problems) -> Option<SuiteDefinition> {
@@ -115,13 +118,38 @@ fn expect(fields: &mut Fields<'_>) -> ExpectDefinition {
         lineage: fields.word("lineage", &LINEAGES),
         copied: fields.boolean("copied"),
         removed: fields.with("removed", located_texts),
+        facts: facts(fields),
         injected: fields.with("injected", located_texts),
+        skipped: fields.with("skipped", |node, problems| {
+            let span = node.span;
+            Some(Located::new(
+                values::list(node, "mappings with key, policy and reason", problems, skip)?,
+                span,
+            ))
+        }),
         warnings: fields.with("warnings", located_texts),
         causes: fields.with("causes", |node, problems| {
             let span = node.span;
             Some(Located::new(values::list(node, "causes", problems, cause)?, span))
         }),
     }
+}
+
+/// Facts by name; a name that is none could never be found, and its empty value would always hold.
+fn facts(fields: &mut Fields<'_>) -> Mapping<Text> {
+    let facts = fields.map("facts", "facts and their values", values::text);
+    for (name, _) in &facts {
+        if FactName::from_word(&name.value).is_none() {
+            let words = || FactName::WORDS.iter().map(|(word, _)| *word);
+            let help = match suggest::nearest(&name.value, words()) {
+                Some(near) => format!("did you mean {near}?"),
+                None => format!("the facts are {}", values::listed(words())),
+            };
+            let message = format!("there is no fact {}", quoted(&name.value));
+            fields.report(Problem::error(name.span, message).with_help(help));
+        }
+    }
+    facts
 }
 
 const LINEAGES: [(&str, Lineage); 3] = [
@@ -133,6 +161,18 @@ const LINEAGES: [(&str, Lineage); 3] = [
 fn located_texts(node: Node, problems: &mut Problems) -> Option<Located<Vec<Text>>> {
     let span = node.span;
     Some(Located::new(values::texts(node, problems)?, span))
+}
+
+fn skip(node: Node, problems: &mut Problems) -> Option<ExpectedSkip> {
+    let span = node.span;
+    fields(node, "what is expected to be left out", problems, |fields| {
+        ExpectedSkip {
+            span,
+            key: fields.text("key"),
+            policy: fields.text("policy"),
+            reason: fields.text("reason"),
+        }
+    })
 }
 
 fn cause(node: Node, problems: &mut Problems) -> Option<ExpectedCause> {

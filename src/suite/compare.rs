@@ -2,11 +2,11 @@
 
 use serde_json::Value;
 
-use crate::domain::definition::{ExpectDefinition, ExpectedCause, Text};
+use crate::domain::definition::{ExpectDefinition, ExpectedCause, ExpectedSkip, Text};
 use crate::domain::pattern::Glob;
 use crate::domain::schema::quoted;
 use crate::domain::source::{Located, Span};
-use crate::report::{CauseReport, Report};
+use crate::report::{CauseReport, Report, Skip};
 
 /// An expectation that does not hold.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -42,14 +42,33 @@ pub(super) fn compare(expect: &ExpectDefinition, report: &Report) -> Vec<Mismatc
         .iter()
         .map(|removal| removal.key.as_ref().unwrap_or(&removal.field));
     comparison.globs("removed", &expect.removed, removed);
+    for (fact, value) in &expect.facts {
+        comparison.fact(fact, value, report);
+    }
     comparison.globs(
         "injected",
         &expect.injected,
         report.injected.iter().map(|injection| &injection.key),
     );
+    if let Some(skipped) = &expect.skipped {
+        let shown = |skip: &Skip| format!("{} (policy {}): {}", skip.key, skip.policy, skip.reason);
+        comparison.items("skipped", skipped, &report.skipped, is_expected_skip, shown, |skip| {
+            let reason = glob_text(&skip.reason);
+            let wanted = format!(
+                "{} (policy {}): {reason}",
+                glob_text(&skip.key),
+                glob_text(&skip.policy)
+            );
+            (skip.span, wanted)
+        });
+    }
     comparison.globs("warnings", &expect.warnings, report.warnings.iter());
     if let Some(causes) = &expect.causes {
-        comparison.causes(causes, &report.causes);
+        let shown = |cause: &CauseReport| format!("{}: {}", cause.field, cause.text);
+        comparison.items("causes", causes, &report.causes, is_expected, shown, |cause| {
+            let wanted = format!("{}: {}", glob_text(&cause.field), glob_text(&cause.message));
+            (cause.span, wanted)
+        });
     }
     comparison.mismatches
 }
@@ -140,32 +159,72 @@ impl Comparison {
         }
     }
 
-    /// As with other lists: each expectation stands for one cause at least, and every cause is expected.
-    fn causes(&mut self, expected: &Located<Vec<ExpectedCause>>, found: &[CauseReport]) {
-        let shown = |cause: &CauseReport| format!("{}: {}", cause.field, cause.text);
-        for cause in &expected.value {
-            if !found.iter().any(|found| is_expected(cause, found)) {
-                let glob = |text: &Option<Text>| text.as_ref().map_or("*", |text| &text.value).to_owned();
-                let wanted = format!("{}: {}", glob(&cause.field), glob(&cause.message));
-                self.report("causes", cause.span, wanted, lines(found.iter().map(shown)));
+    /// A fact of the trigger; an empty value expects that it is not known.
+    fn fact(&mut self, fact: &Text, expected: &Text, report: &Report) {
+        let found = report.facts.get(&fact.value).and_then(|found| found.get("value"));
+        let found = found.and_then(Value::as_str);
+        if found.unwrap_or_default() == expected.value {
+            return;
+        }
+        let shown = |value: &str| {
+            if value.is_empty() {
+                "none".to_owned()
+            } else {
+                quoted(value)
+            }
+        };
+        self.report(
+            format!("facts[{}]", fact.value),
+            expected.span,
+            shown(&expected.value),
+            shown(found.unwrap_or_default()),
+        );
+    }
+
+    /// As with other lists: each expectation stands for one item at least, and every item is expected.
+    fn items<E, F>(
+        &mut self,
+        name: &str,
+        expected: &Located<Vec<E>>,
+        found: &[F],
+        agrees: fn(&E, &F) -> bool,
+        shown: impl Fn(&F) -> String,
+        wanted: impl Fn(&E) -> (Span, String),
+    ) {
+        for item in &expected.value {
+            if !found.iter().any(|found| agrees(item, found)) {
+                let (span, wanted) = wanted(item);
+                self.report(name, span, wanted, lines(found.iter().map(&shown)));
             }
         }
-        let is_surplus = |found: &&CauseReport| !expected.value.iter().any(|cause| is_expected(cause, found));
-        let surplus: Vec<String> = found.iter().filter(is_surplus).map(shown).collect();
+        let is_surplus = |found: &&F| !expected.value.iter().any(|item| agrees(item, found));
+        let surplus: Vec<String> = found.iter().filter(is_surplus).map(&shown).collect();
         if !surplus.is_empty() {
             let nothing = if expected.value.is_empty() { "none" } else { "no others" };
-            self.report("causes", expected.span, nothing.to_owned(), lines(surplus.into_iter()));
+            self.report(name, expected.span, nothing.to_owned(), lines(surplus.into_iter()));
         }
     }
 }
 
 /// The message may be expected as programs see it, or as clients do: with suggestion and author.
 fn is_expected(expected: &ExpectedCause, found: &CauseReport) -> bool {
-    let holds = |glob: &Option<Text>, texts: &[&str]| {
-        glob.as_ref()
-            .is_none_or(|glob| texts.iter().any(|text| matches(&glob.value, text)))
-    };
     holds(&expected.field, &[&found.field]) && holds(&expected.message, &[&found.message, &found.text])
+}
+
+fn is_expected_skip(expected: &ExpectedSkip, found: &Skip) -> bool {
+    holds(&expected.key, &[&found.key])
+        && holds(&expected.policy, &[&found.policy])
+        && holds(&expected.reason, &[&found.reason])
+}
+
+/// What is not written is not checked.
+fn holds(glob: &Option<Text>, texts: &[&str]) -> bool {
+    glob.as_ref()
+        .is_none_or(|glob| texts.iter().any(|text| matches(&glob.value, text)))
+}
+
+fn glob_text(glob: &Option<Text>) -> &str {
+    glob.as_ref().map_or("*", |glob| &glob.value)
 }
 
 /// Globs that are none have been reported before anything was compared.

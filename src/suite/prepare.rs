@@ -6,6 +6,7 @@ use std::rc::Rc;
 
 use serde_json::{Value, json};
 
+use super::coverage::{Unit, units};
 use super::{PreparedCase, place};
 use crate::domain::definition::{
     CaseDefinition, ExpectDefinition, RunDefinition, SubjectDefinition, SuiteDefinition, Text,
@@ -92,11 +93,19 @@ pub fn prepare<'d>(
     }
 }
 
+/// What the cases of a suite are put through.
+#[derive(Debug)]
+pub(super) struct SuiteSet {
+    pub(super) policies: PolicySet,
+    /// What of it they can exercise.
+    pub(super) units: Vec<Unit>,
+}
+
 struct Preparation<'d, 'b> {
     files: &'d SourceFiles,
     base: &'b [PolicyText],
     /// By the files and folders that a suite names: most suites of a folder share theirs. `None` where they hold mistakes.
-    sets: HashMap<Vec<PathBuf>, Option<Rc<PolicySet>>>,
+    sets: HashMap<Vec<PathBuf>, Option<Rc<SuiteSet>>>,
     errors: Vec<PrepareError>,
 }
 
@@ -145,14 +154,19 @@ impl<'d> Preparation<'d, '_> {
         });
     }
 
-    fn policy_set(&mut self, suite: &SuiteDefinition, folder: &Path) -> Option<Rc<PolicySet>> {
+    fn policy_set(&mut self, suite: &SuiteDefinition, folder: &Path) -> Option<Rc<SuiteSet>> {
         let paths: Vec<PathBuf> = suite.policies.iter().map(|path| beside(folder, &path.value)).collect();
         if let Some(known) = self.sets.get(&paths) {
             return known.clone();
         }
         let loaded = policy_file::collect_texts(&paths)
             .map_err(LoadError::from)
-            .and_then(|texts| store::load(self.base.iter().cloned().chain(texts).collect::<Vec<_>>()));
+            .and_then(|texts| {
+                let texts: Vec<PolicyText> = self.base.iter().cloned().chain(texts).collect();
+                let policies = store::load(texts.clone())?;
+                let units = units(&policies, &texts);
+                Ok(SuiteSet { policies, units })
+            });
         let set = loaded.map(Rc::new).map_err(|error| {
             let place = suite.policies.first().unwrap_or(&suite.name);
             self.report(place.span, error);
@@ -168,11 +182,13 @@ impl<'d> Preparation<'d, '_> {
         }
         let lists = [&expect.removed, &expect.injected, &expect.warnings];
         let causes = expect.causes.iter().flat_map(|causes| &causes.value);
+        let skipped = expect.skipped.iter().flat_map(|skipped| &skipped.value);
         let globs = expect
             .absent
             .iter()
             .chain(lists.into_iter().flatten().flat_map(|list| &list.value))
-            .chain(causes.flat_map(|cause| cause.field.iter().chain(&cause.message)));
+            .chain(causes.flat_map(|cause| cause.field.iter().chain(&cause.message)))
+            .chain(skipped.flat_map(|skip| skip.key.iter().chain(&skip.policy).chain(&skip.reason)));
         for glob in globs {
             if let Err(error) = Glob::parse(&glob.value) {
                 self.report(glob.span, error);

@@ -76,12 +76,29 @@ pub struct ExpectDefinition {
     pub copied: Option<Located<bool>>,
     /// Globs of the keys and fields that are removed: all of them, and each of the globs stands for one at least.
     pub removed: Option<Located<Vec<Text>>>,
+    /// Facts of the trigger and their values; an empty value is that of a fact that must not be known.
+    pub facts: Mapping<Text>,
     /// Globs of the keys that are injected, likewise.
     pub injected: Option<Located<Vec<Text>>>,
+    /// Globs of key, policy and reason of what policies leave out, likewise.
+    pub skipped: Option<Located<Vec<ExpectedSkip>>>,
     /// Globs of the warnings, likewise.
     pub warnings: Option<Located<Vec<Text>>>,
     /// Globs of field and message of the causes, likewise.
     pub causes: Option<Located<Vec<ExpectedCause>>>,
+}
+
+/// Something that a policy must leave out.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ExpectedSkip {
+    /// Where it is written.
+    pub span: Span,
+    /// Glob of the key.
+    pub key: Option<Text>,
+    /// Glob of the policy's name.
+    pub policy: Option<Text>,
+    /// Glob of the reason.
+    pub reason: Option<Text>,
 }
 
 /// A cause that must come out.
