@@ -21,7 +21,10 @@ mod load;
 static ALLOCATOR: MiMalloc = MiMalloc;
 
 fn main() {
-    let arguments: Vec<String> = std::env::args().skip(1).filter(|argument| argument != "--bench").collect();
+    let arguments: Vec<String> = std::env::args()
+        .skip(1)
+        .filter(|argument| argument != "--bench")
+        .collect();
     let [case, calls] = arguments.as_slice() else {
         println!("usage: instructions baseline|nothing|inject CALLS");
         return;

@@ -58,6 +58,14 @@ impl GitUrl {
         self.to_string()
     }
 
+    /// Whether a text is this URL in the spelling that all share.
+    pub fn is_normalised(&self, text: &str) -> bool {
+        let rest = text
+            .strip_prefix("https://")
+            .and_then(|rest| rest.strip_prefix(self.host.as_str()));
+        self.port.is_none() && rest.and_then(|rest| rest.strip_prefix('/')) == Some(self.path.as_str())
+    }
+
     /// The scheme as written: `https`, `http`, `ssh` or `git`; ssh's short form is `ssh`.
     pub fn scheme(&self) -> &'static str {
         self.scheme
@@ -416,7 +424,7 @@ mod tests {
                 let normalised = url.normalised();
                 let again = GitUrl::parse(&normalised).map(|url| url.normalised());
                 prop_assert_eq!(again.as_deref(), Ok(normalised.as_str()), "{}", text);
-                let _ = project_owner_repo(provider_of_host(url.host()), &url);
+                let _ = project_owner_repo(provider_of_host(url.host()), url.path());
             }
         }
 

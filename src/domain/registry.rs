@@ -1,12 +1,10 @@
 //! The key registry: what an annotation, label or finalizer is. Exact look-up first, then a short list of wildcards, then the prefix.
 
-mod key_hasher;
-
 use std::sync::Arc;
 
 use super::integration::{Integration, StateKey};
+use super::key_map::KeyMap;
 use super::words::{Place, RunKind};
-use key_hasher::KeyMap;
 
 /// What a declared key is.
 #[derive(Debug, Clone)]

@@ -79,6 +79,16 @@ impl<'r> View<'r> {
         self.restored.push((place, position, value));
     }
 
+    /// Whether anything was taken from the annotations or labels.
+    pub fn is_touched(&self, place: Place) -> bool {
+        let gone = match place {
+            Place::Annotation => &self.gone_annotations,
+            Place::Label => &self.gone_labels,
+            Place::Finalizer => &self.gone_finalizers,
+        };
+        !gone.0.is_empty()
+    }
+
     /// The value of an annotation that is still there.
     pub fn annotation(&self, key: &str) -> Option<&str> {
         self.value(Place::Annotation, key)

@@ -48,6 +48,10 @@ impl<'de: 'a, 'a> Deserialize<'de> for CowStr<'a> {
     }
 }
 
+/// Up to so many entries a key is found faster by walking than by halving: most keys differ in length already, which is seen without
+/// a look at the text, while the order of two keys under one long prefix shows only at its end.
+const MOST_WALKED: usize = 64;
+
 /// A map of strings, sorted by key, each key once.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct StringMap<'a> {
@@ -70,10 +74,13 @@ impl<'a> StringMap<'a> {
 
     /// Position and value of a key.
     pub fn find(&self, key: &str) -> Option<(usize, &str)> {
-        let position = self
-            .entries
-            .binary_search_by(|(candidate, _)| (**candidate).cmp(key))
-            .ok()?;
+        let position = if self.entries.len() <= MOST_WALKED {
+            self.entries.iter().position(|(candidate, _)| **candidate == *key)
+        } else {
+            self.entries
+                .binary_search_by(|(candidate, _)| (**candidate).cmp(key))
+                .ok()
+        }?;
         self.entries.get(position).map(|(_, value)| (position, &**value))
     }
 
