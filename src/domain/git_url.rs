@@ -29,7 +29,7 @@ impl GitUrl {
         if text.len() > MAX_BYTES {
             return Err(GitUrlError::TooLong);
         }
-        if text.contains(is_out_of_place) {
+        if holds_what_is_out_of_place(text) {
             return Err(GitUrlError::Characters);
         }
         let spelled = match text.split_once("://") {
@@ -188,6 +188,15 @@ impl<'a> Spelled<'a> {
     }
 }
 
+fn holds_what_is_out_of_place(text: &str) -> bool {
+    if text.is_ascii() {
+        text.bytes()
+            .any(|byte| byte <= b' ' || is_out_of_place(char::from(byte)))
+    } else {
+        text.contains(is_out_of_place)
+    }
+}
+
 /// What no spelling of a repository's URL holds: Git, browsers and shells each make something else of it.
 fn is_out_of_place(character: char) -> bool {
     character.is_control()
@@ -204,11 +213,23 @@ fn canonical_host(host: &str) -> Result<String, GitUrlError> {
         return Err(GitUrlError::Host);
     }
     let host = host.strip_suffix('.').unwrap_or(host);
+    if is_plain_host(host) {
+        return Ok(host.to_owned());
+    }
     match url::Host::parse(host) {
         Ok(url::Host::Domain(name)) if is_host_name(&name) => Ok(name),
         Ok(url::Host::Domain(_)) | Err(_) => Err(GitUrlError::Host),
         Ok(address) => Ok(address.to_string()),
     }
+}
+
+/// Whether a host is in its one spelling already, as most are: a name in small letters that is no address and needs no decoding.
+fn is_plain_host(host: &str) -> bool {
+    let last = host.rsplit('.').next().unwrap_or_default();
+    is_host_name(host)
+        && last.starts_with(|first: char| first.is_ascii_lowercase())
+        && host.split('.').all(|label| !label.starts_with("xn--"))
+        && !host.bytes().any(|byte| byte.is_ascii_uppercase() || byte == b'_')
 }
 
 /// Whether a name is a host name as people use them inside companies: with underscores, which happen.
@@ -411,6 +432,13 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn a_plain_host_is_what_the_web_makes_of_it(host in "[a-z0-9.x-]{1,4}[a-z0-9.-]{0,12}") {
+            if is_plain_host(&host) {
+                prop_assert_eq!(url::Host::parse(&host), Ok(url::Host::Domain(host)));
+            }
+        }
+
         #[test]
         fn any_text_is_a_url_or_a_reason(text in any::<String>()) {
             let _ = GitUrl::parse(&text);

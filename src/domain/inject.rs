@@ -65,9 +65,14 @@ impl<'f> Claims<'f> {
         claims.into_iter().flatten().map(|(key, claim)| (*key, claim))
     }
 
+    /// How many keys are put in.
+    pub fn len(&self) -> usize {
+        self.annotations.len() + self.labels.len()
+    }
+
     /// Whether nothing is put in.
     pub fn is_empty(&self) -> bool {
-        self.annotations.is_empty() && self.labels.is_empty()
+        self.len() == 0
     }
 
     fn enter(&mut self, place: Place, key: &'f str, claim: Claim<'f>) {

@@ -232,7 +232,7 @@ impl Glob {
             return *self.text == *name;
         };
         // Most names differ from most globs before the first star.
-        if !name.as_bytes().starts_with(head.as_bytes()) {
+        if !head.is_empty() && name.as_bytes().first() != head.as_bytes().first() {
             return false;
         }
         let rest = rest.strip_prefix('*').unwrap_or(rest);
@@ -333,6 +333,23 @@ mod tests {
         check("[a-z]+", "ABC", None);
         check("(?:x)(y)?", "x", None);
         check("(?P<name>[a-z]+)-.*", "web-1", Some("web"));
+    }
+
+    #[test]
+    fn a_pattern_that_is_one_group_is_told_from_others() {
+        let check = |text: &str, expected: bool| assert_eq!(pattern(text).captures_whole, expected, "{text}");
+        check("[a-z]+", true);
+        check("(refs/.+)", true);
+        check("([^r].*|r|r[^e].*)", true);
+        check("((a)(b))", true);
+        check("(a)|(b)", false);
+        check("(a)b(c)", false);
+        check("a(b)", false);
+        // True of these as well, but not seen without reading more of the syntax.
+        check(r"(\))", false);
+        check("([(])|([)])", false);
+        check("([](])", false);
+        check("(?P<name>a)", false);
     }
 
     #[test]
@@ -440,6 +457,14 @@ mod tests {
                     prop_assert_eq!(pattern.capture1(&value).is_some() && !pattern.is_match(&value), false);
                 }
                 Err(error) => prop_assert!(!error.to_string().chars().any(char::is_control)),
+            }
+        }
+
+        #[test]
+        fn what_is_captured_is_what_the_regex_captures(text in r"\([ab()|^*+?\\\[\]-]{0,9}\)", value in "[ab()\\[\\]]{0,4}") {
+            if let Ok(pattern) = Pattern::parse(&text) {
+                let captured = pattern.regex.captures(&value).and_then(|groups| Some(groups.get(1)?.as_str()));
+                prop_assert_eq!(pattern.capture1(&value), captured.filter(|_| pattern.regex.captures_len() > 1));
             }
         }
 

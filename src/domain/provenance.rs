@@ -221,11 +221,21 @@ impl<'r> Record<'r> {
         if self.values.is_empty() && !self.is_copy {
             return None;
         }
-        self.values.sort_by(|left, right| left.key().cmp(right.key()));
+        self.values.sort_by(|left, right| {
+            if left.place == right.place {
+                left.key.cmp(right.key)
+            } else {
+                left.key().cmp(right.key())
+            }
+        });
         let mut text = String::with_capacity(self.room());
         text.push('{');
         // No other key begins with `@`, and few with what sorts before it.
-        let first = self.values.partition_point(|value| value.key().lt(COPY_ENTRY.bytes()));
+        let first = if self.is_copy {
+            self.values.partition_point(|value| value.key().lt(COPY_ENTRY.bytes()))
+        } else {
+            self.values.len()
+        };
         for (position, value) in self.values.iter().enumerate() {
             if self.is_copy && position == first {
                 push_copy(&mut text);
@@ -239,7 +249,7 @@ impl<'r> Record<'r> {
             text.push_str("\":\"");
             push_escaped(&mut text, value.policy);
             text.push('/');
-            text.extend(value.hash.map(char::from));
+            text.push_str(std::str::from_utf8(&value.hash).unwrap_or_default());
             if let Some(overwritten) = value.overwritten {
                 text.push('/');
                 push_escaped(&mut text, overwritten);

@@ -163,13 +163,23 @@ pub fn context<'f>(
         .filter(|source| source.when.iter().all(|when| holds(when, reading)))
         .map(|source| (&**source, source.users.contains(user)))
         .collect();
+    // What one source says; the next one takes over the room.
+    let mut said = Vec::new();
     for (source, trusted) in &speakers {
         let turn = if copied && !trusted {
             Turn::Spec
         } else {
             Turn::Everything
         };
-        listen(source, *trusted, turn, reading, &mut context, trace.as_deref_mut());
+        listen(
+            source,
+            *trusted,
+            turn,
+            reading,
+            &mut context,
+            &mut said,
+            trace.as_deref_mut(),
+        );
     }
     if copied {
         for (source, trusted) in speakers.iter().filter(|(_, trusted)| !trusted) {
@@ -179,6 +189,7 @@ pub fn context<'f>(
                 Turn::Claims,
                 reading,
                 &mut context,
+                &mut said,
                 trace.as_deref_mut(),
             );
         }
@@ -198,6 +209,9 @@ fn holds(when: &When, reading: &mut Reading<'_, '_>) -> bool {
     }
 }
 
+/// A fact as one source has it, and whether the source says so of every Run.
+type Said<'f> = (FactName, Fact<'f>, bool);
+
 /// Takes what a source says in one turn.
 fn listen<'f>(
     source: &'f TriggerSource,
@@ -205,9 +219,9 @@ fn listen<'f>(
     turn: Turn,
     reading: &mut Reading<'f, '_>,
     context: &mut Context<'f>,
+    said: &mut Vec<Said<'f>>,
     mut trace: Option<&mut Trace>,
 ) {
-    let mut said: Vec<(FactName, Fact<'f>, bool)> = Vec::new();
     for fact_source in source.facts.iter().filter(|fact_source| turn.asks(&fact_source.origin)) {
         // A trace tells of what was refused as well, and so of everything.
         if trace.is_none() && !may_matter(fact_source.fact, &context.facts)
@@ -234,9 +248,9 @@ fn listen<'f>(
     if takes_repository {
         context.facts.repository = Some((&source.name, trusted));
     } else {
-        tell_conflicts(&said, context);
+        tell_conflicts(said, context);
     }
-    for (name, fact, _) in said {
+    for (name, fact, _) in said.drain(..) {
         let wanted = if name.is_about_the_repository() {
             takes_repository
         } else {
@@ -272,7 +286,7 @@ fn is_compared(name: FactName) -> bool {
 }
 
 /// Two sources that disagree on what is built deserve a word.
-fn tell_conflicts(said: &[(FactName, Fact<'_>, bool)], context: &mut Context<'_>) {
+fn tell_conflicts(said: &[Said<'_>], context: &mut Context<'_>) {
     for (name, fact, _) in said {
         if !is_compared(*name) {
             continue;

@@ -14,6 +14,7 @@ use crate::domain::policy::RunPolicy;
 use crate::domain::policy_set::PolicySet;
 use crate::domain::provenance::{Provenance, Record};
 use crate::domain::reading::Reading;
+use crate::domain::registry::DeclaredKeys;
 use crate::domain::request::{Options, Request};
 use crate::domain::reset::{lasting_evidence, reset};
 use crate::domain::run::Run;
@@ -45,7 +46,8 @@ pub(super) fn mutate(
     }
     let provenance = Provenance::read(run.metadata.annotations());
     let mut view = View::new(run);
-    let reset = reset(&mut view, lineage, request, &provenance, set);
+    let declared = DeclaredKeys::of(run, &set.registry);
+    let reset = reset(&mut view, lineage, request, &provenance, &declared, set);
     decision.removed = reset.removed;
     decision.copy_evidence = reset.copy_evidence;
     decision.notices = reset.notices;
@@ -83,7 +85,7 @@ pub(super) fn mutate(
         kind: request.kind,
         policies: &matched.policies,
     };
-    judge_user_values(&bench, &view, &injections.claims, &mut decision);
+    judge_user_values(&bench, &view, &declared, &injections.claims, &mut decision);
     judge_nested(&bench, run, &mut decision);
     if options.judge_all_in_mutate {
         let value_of = |key: &str| {
@@ -138,9 +140,10 @@ pub(super) fn validate(
         policies: &matched.policies,
     };
     let vouched = |place: Place, key: &str, value: &str| provenance.vouches_for(place, key, value, set);
-    judge_values(&bench, &stored, &vouched, &mut decision.violations);
+    let declared = DeclaredKeys::of(run, &set.registry);
+    judge_values(&bench, &stored, &declared, &vouched, &mut decision.violations);
     judge_nested(&bench, run, &mut decision);
-    judge_late_state(request, &stored, set, &mut decision);
+    judge_late_state(request, &stored, &declared, &mut decision);
     let value_of = |key: &str| stored.annotation(key);
     let keys = stored.values(Place::Annotation).map(|(key, _)| key);
     let is_ours = |key: &str| value_of(key).is_some_and(|value| vouched(Place::Annotation, key, value));

@@ -33,6 +33,7 @@ pub(super) fn settle<'p>(
     decision: &mut Decision,
 ) -> Puts<'p> {
     let mut puts = Puts::default();
+    decision.injected.reserve(claims.len());
     for place in [Place::Annotation, Place::Label] {
         for (key, claim) in claims.sorted(place) {
             let policy = claim.policy;
