@@ -66,13 +66,8 @@ impl<'f> Claims<'f> {
     }
 
     /// How many keys are put in.
-    pub fn len(&self) -> usize {
+    pub fn count(&self) -> usize {
         self.annotations.len() + self.labels.len()
-    }
-
-    /// Whether nothing is put in.
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
     }
 
     fn enter(&mut self, place: Place, key: &'f str, claim: Claim<'f>) {

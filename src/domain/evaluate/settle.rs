@@ -33,7 +33,7 @@ pub(super) fn settle<'p>(
     decision: &mut Decision,
 ) -> Puts<'p> {
     let mut puts = Puts::default();
-    decision.injected.reserve(claims.len());
+    decision.injected.reserve(claims.count());
     for place in [Place::Annotation, Place::Label] {
         for (key, claim) in claims.sorted(place) {
             let policy = claim.policy;
