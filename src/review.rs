@@ -245,8 +245,8 @@ fn unjudged(reason: &'static str) -> Decision {
     decision
 }
 
-/// The two versions of a Run that a request may hold.
-type Objects<'a> = (Option<Run<'a>>, Option<Run<'a>>);
+/// The two versions of a Run that a request may hold; a Run is large, and moved from hand to hand until it is judged.
+type Objects<'a> = (Option<Box<Run<'a>>>, Option<Box<Run<'a>>>);
 
 /// A string, or nothing.
 type MaybeText<'a> = Option<CowStr<'a>>;

@@ -1,6 +1,7 @@
 //! `runstamp review`: what the API server would do with a Run, without one.
 
 use std::collections::BTreeMap;
+use std::hint::black_box;
 use std::path::PathBuf;
 
 use anyhow::{Context, bail};
@@ -12,6 +13,8 @@ use super::Verdict;
 use super::output::{self, OutputFormat};
 use super::policy_args::PolicyArgs;
 use crate::diagnostics::Style;
+use crate::domain::policy_set::PolicySet;
+use crate::review::{Stance, Webhook, answer};
 use crate::review_run::{self, Request, put_through};
 
 const EXAMPLE: &str = "\
@@ -55,6 +58,9 @@ pub(super) struct ReviewArgs {
     /// Tell why and why not: every fact, every policy, every key
     #[arg(long)]
     explain: bool,
+    /// Answer each review so many times besides: .ci/count-instructions counts what one answer costs in this very binary
+    #[arg(long, hide = true, value_name = "TIMES", default_value_t = 0)]
+    repeat: usize,
     /// Form of the output
     #[arg(short, long, value_enum, default_value_t)]
     output: OutputFormat,
@@ -99,6 +105,7 @@ pub(super) fn run(arguments: &ReviewArgs) -> anyhow::Result<Verdict> {
             );
         }
         for review in reviews {
+            repeat(&review, &set, arguments.repeat)?;
             let (report, before) = put_through(&review, &set, labels, arguments.explain)?;
             if !report.allowed {
                 verdict = Verdict::Bad;
@@ -117,6 +124,16 @@ pub(super) fn run(arguments: &ReviewArgs) -> anyhow::Result<Verdict> {
         output::print(&format!("policy set {}\n", set.digest()))?;
     }
     Ok(verdict)
+}
+
+/// Answers a review as the server does, and throws the answers away.
+fn repeat(review: &Value, set: &PolicySet, times: usize) -> anyhow::Result<()> {
+    let body = serde_json::to_vec(review)?;
+    for _ in 0..times {
+        let reply = answer(Webhook::Mutate, black_box(&body), set, Stance::default())?;
+        black_box(reply.body.len());
+    }
+    Ok(())
 }
 
 /// The change to the Run as a unified diff; nothing where nothing changes or the Run is refused.

@@ -74,14 +74,14 @@ impl FieldPath {
 /// Appends one reference token of a JSON Pointer, escaped as RFC 6901 section 3 says.
 pub fn push_escaped(pointer: &mut String, token: &str) {
     // Whole pieces between the two characters: a key holds one of them, and many others.
-    for piece in token.split_inclusive(['~', '/']) {
-        let (plain, escaped) = match piece.strip_suffix('/') {
-            Some(plain) => (plain, "~1"),
-            None => piece.strip_suffix('~').map_or((piece, ""), |plain| (plain, "~0")),
-        };
+    let mut rest = token;
+    while let Some(position) = rest.bytes().position(|byte| matches!(byte, b'~' | b'/')) {
+        let (plain, special) = rest.split_at_checked(position).unwrap_or((rest, ""));
         pointer.push_str(plain);
-        pointer.push_str(escaped);
+        pointer.push_str(if special.starts_with('/') { "~1" } else { "~0" });
+        rest = special.get(1..).unwrap_or_default();
     }
+    pointer.push_str(rest);
 }
 
 impl fmt::Display for FieldPath {

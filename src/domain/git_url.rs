@@ -29,7 +29,7 @@ impl GitUrl {
         if text.len() > MAX_BYTES {
             return Err(GitUrlError::TooLong);
         }
-        if text.contains(is_out_of_place) {
+        if holds_what_is_out_of_place(text) {
             return Err(GitUrlError::Characters);
         }
         let spelled = match text.split_once("://") {
@@ -56,6 +56,14 @@ impl GitUrl {
     /// The URL that all spellings share: `https://host/path`, with the port of a web address that needs one.
     pub fn normalised(&self) -> String {
         self.to_string()
+    }
+
+    /// Whether a text is this URL in the spelling that all share.
+    pub fn is_normalised(&self, text: &str) -> bool {
+        let rest = text
+            .strip_prefix("https://")
+            .and_then(|rest| rest.strip_prefix(self.host.as_str()));
+        self.port.is_none() && rest.and_then(|rest| rest.strip_prefix('/')) == Some(self.path.as_str())
     }
 
     /// The scheme as written: `https`, `http`, `ssh` or `git`; ssh's short form is `ssh`.
@@ -180,6 +188,15 @@ impl<'a> Spelled<'a> {
     }
 }
 
+fn holds_what_is_out_of_place(text: &str) -> bool {
+    if text.is_ascii() {
+        text.bytes()
+            .any(|byte| byte <= b' ' || is_out_of_place(char::from(byte)))
+    } else {
+        text.contains(is_out_of_place)
+    }
+}
+
 /// What no spelling of a repository's URL holds: Git, browsers and shells each make something else of it.
 fn is_out_of_place(character: char) -> bool {
     character.is_control()
@@ -196,11 +213,23 @@ fn canonical_host(host: &str) -> Result<String, GitUrlError> {
         return Err(GitUrlError::Host);
     }
     let host = host.strip_suffix('.').unwrap_or(host);
+    if is_plain_host(host) {
+        return Ok(host.to_owned());
+    }
     match url::Host::parse(host) {
         Ok(url::Host::Domain(name)) if is_host_name(&name) => Ok(name),
         Ok(url::Host::Domain(_)) | Err(_) => Err(GitUrlError::Host),
         Ok(address) => Ok(address.to_string()),
     }
+}
+
+/// Whether a host is in its one spelling already, as most are: a name in small letters that is no address and needs no decoding.
+fn is_plain_host(host: &str) -> bool {
+    let last = host.rsplit('.').next().unwrap_or_default();
+    is_host_name(host)
+        && last.starts_with(|first: char| first.is_ascii_lowercase())
+        && host.split('.').all(|label| !label.starts_with("xn--"))
+        && !host.bytes().any(|byte| byte.is_ascii_uppercase() || byte == b'_')
 }
 
 /// Whether a name is a host name as people use them inside companies: with underscores, which happen.
@@ -404,6 +433,13 @@ mod tests {
 
     proptest! {
         #[test]
+        fn a_plain_host_is_what_the_web_makes_of_it(host in "[a-z0-9.x-]{1,4}[a-z0-9.-]{0,12}") {
+            if is_plain_host(&host) {
+                prop_assert_eq!(url::Host::parse(&host), Ok(url::Host::Domain(host)));
+            }
+        }
+
+        #[test]
         fn any_text_is_a_url_or_a_reason(text in any::<String>()) {
             let _ = GitUrl::parse(&text);
         }
@@ -416,7 +452,7 @@ mod tests {
                 let normalised = url.normalised();
                 let again = GitUrl::parse(&normalised).map(|url| url.normalised());
                 prop_assert_eq!(again.as_deref(), Ok(normalised.as_str()), "{}", text);
-                let _ = project_owner_repo(provider_of_host(url.host()), &url);
+                let _ = project_owner_repo(provider_of_host(url.host()), url.path());
             }
         }
 

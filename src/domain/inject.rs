@@ -4,6 +4,7 @@ mod block;
 mod render;
 mod room;
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -28,25 +29,25 @@ pub const MAX_ANNOTATIONS_BYTES: usize = 256 * 1024;
 
 /// A value that a policy puts in.
 #[derive(Debug)]
-pub struct Claim<'s> {
+pub struct Claim<'f> {
     /// The value.
-    pub value: String,
+    pub value: Cow<'f, str>,
     /// The policy that was first to write the key.
-    pub policy: &'s RunPolicy,
+    pub policy: &'f RunPolicy,
     /// The user's value that it takes the place of.
-    pub overwritten: Option<String>,
+    pub overwritten: Option<&'f str>,
 }
 
 /// What is put in, by key.
 #[derive(Debug, Default)]
-pub struct Claims<'s> {
-    annotations: BTreeMap<String, Claim<'s>>,
-    labels: BTreeMap<String, Claim<'s>>,
+pub struct Claims<'f> {
+    annotations: BTreeMap<&'f str, Claim<'f>>,
+    labels: BTreeMap<&'f str, Claim<'f>>,
 }
 
-impl<'s> Claims<'s> {
+impl<'f> Claims<'f> {
     /// What is put in at a key.
-    pub fn get(&self, place: Place, key: &str) -> Option<&Claim<'s>> {
+    pub fn get(&self, place: Place, key: &str) -> Option<&Claim<'f>> {
         match place {
             Place::Annotation => self.annotations.get(key),
             Place::Label => self.labels.get(key),
@@ -55,21 +56,21 @@ impl<'s> Claims<'s> {
     }
 
     /// Everything that is put in at a place, sorted by key.
-    pub fn sorted(&self, place: Place) -> impl Iterator<Item = (&str, &Claim<'s>)> {
+    pub fn sorted(&self, place: Place) -> impl Iterator<Item = (&'f str, &Claim<'f>)> {
         let claims = match place {
             Place::Annotation => Some(&self.annotations),
             Place::Label => Some(&self.labels),
             Place::Finalizer => None,
         };
-        claims.into_iter().flatten().map(|(key, claim)| (key.as_str(), claim))
+        claims.into_iter().flatten().map(|(key, claim)| (*key, claim))
     }
 
-    /// Whether nothing is put in.
-    pub fn is_empty(&self) -> bool {
-        self.annotations.is_empty() && self.labels.is_empty()
+    /// How many keys are put in.
+    pub fn count(&self) -> usize {
+        self.annotations.len() + self.labels.len()
     }
 
-    fn enter(&mut self, place: Place, key: String, claim: Claim<'s>) {
+    fn enter(&mut self, place: Place, key: &'f str, claim: Claim<'f>) {
         match place {
             Place::Annotation => self.annotations.insert(key, claim),
             Place::Label => self.labels.insert(key, claim),
@@ -80,9 +81,9 @@ impl<'s> Claims<'s> {
 
 /// What injection did.
 #[derive(Debug, Default)]
-pub struct Injections<'s> {
+pub struct Injections<'f> {
     /// What is put in.
-    pub claims: Claims<'s>,
+    pub claims: Claims<'f>,
     /// What was left out.
     pub skipped: Vec<Skipped>,
     /// Conflicts and missing values that a policy refuses.
@@ -95,23 +96,23 @@ pub struct Injections<'s> {
 
 /// Whether a key can be put in, and if not, why.
 #[derive(Debug)]
-enum Standing {
+enum Standing<'f> {
     /// It is there with this very value.
     Satisfied,
     /// It can be put in; the user's value that it takes the place of.
-    Free(String, Option<String>),
+    Free(Cow<'f, str>, Option<&'f str>),
     /// It cannot; why.
     Blocked(String),
 }
 
 /// Lets the policies write, in the order given, which is the order in which they apply.
-pub fn inject<'s>(
-    policies: &[&'s Arc<RunPolicy>],
-    reading: &mut Reading<'_, '_>,
-    facts: &Facts,
-    set: &'s PolicySet,
+pub fn inject<'f>(
+    policies: &[&'f Arc<RunPolicy>],
+    reading: &mut Reading<'f, '_>,
+    facts: &'f Facts<'f>,
+    set: &'f PolicySet,
     trace: Option<&mut Trace>,
-) -> Injections<'s> {
+) -> Injections<'f> {
     let constraints = policies
         .iter()
         .filter(|policy| policy.mode == Mode::Enforce)
@@ -138,24 +139,24 @@ pub fn inject<'s>(
     injector.outcome
 }
 
-struct Injector<'v, 'r, 's, 't> {
-    view: &'v View<'r>,
-    set: &'s PolicySet,
-    constraints: Vec<(&'s RunPolicy, &'s Constraint)>,
+struct Injector<'f, 'r, 't> {
+    view: &'f View<'r>,
+    set: &'f PolicySet,
+    constraints: Vec<(&'f RunPolicy, &'f Constraint)>,
     /// Keys and values of all annotations that there will be, the record among them.
     annotations_bytes: usize,
-    outcome: Injections<'s>,
+    outcome: Injections<'f>,
     trace: Option<&'t mut Trace>,
 }
 
-impl<'s> Injector<'_, '_, 's, '_> {
+impl<'f> Injector<'f, '_, '_> {
     /// Injects a label, or an annotation that no integration declares.
     fn inject_key(
         &mut self,
-        policy: &'s RunPolicy,
-        injection: &'s Injection,
-        renderer: &mut Renderer<'s, '_>,
-        reading: &mut Reading<'_, '_>,
+        policy: &'f RunPolicy,
+        injection: &'f Injection,
+        renderer: &mut Renderer<'f>,
+        reading: &mut Reading<'f, '_>,
     ) {
         let declared = match self.set.registry.declared(injection.place, &injection.key) {
             Some(DeclaredKeyRef::Config { integration, key, .. }) => Some((&**integration, key)),
@@ -166,7 +167,7 @@ impl<'s> Injector<'_, '_, 's, '_> {
             Standing::Blocked(reason) => self.skip(policy, injection.place, &injection.key, reason),
             Standing::Free(value, overwritten) => {
                 let (place, key) = (injection.place, &injection.key);
-                match self.has_room(added_bytes(place, key, &value, &policy.name, overwritten.as_deref())) {
+                match self.has_room(added_bytes(place, key, &value, &policy.name, overwritten)) {
                     Ok(()) => self.put(policy, place, key, value, overwritten),
                     Err(reason) => self.skip(policy, place, key, reason),
                 }
@@ -177,12 +178,12 @@ impl<'s> Injector<'_, '_, 's, '_> {
     /// Whether a key can be put in, in whatever spelling it may stand there already.
     fn standing(
         &mut self,
-        policy: &'s RunPolicy,
-        injection: &'s Injection,
+        policy: &'f RunPolicy,
+        injection: &'f Injection,
         declared: Option<(&Integration, usize)>,
-        renderer: &mut Renderer<'s, '_>,
-        reading: &mut Reading<'_, '_>,
-    ) -> Standing {
+        renderer: &mut Renderer<'f>,
+        reading: &mut Reading<'f, '_>,
+    ) -> Standing<'f> {
         let config = declared.and_then(|(integration, key)| integration.config.get(key));
         let spellings = config.map_or(std::slice::from_ref(&injection.key), |config| &config.spellings);
         let place = injection.place;
@@ -206,7 +207,7 @@ impl<'s> Injector<'_, '_, 's, '_> {
         match (present, injection.on_conflict) {
             (None, _) => Standing::Free(value, None),
             (Some(present), OnConflict::Overwrite) => match can_be_recorded(present) {
-                Ok(()) => Standing::Free(value, Some(present.to_owned())),
+                Ok(()) => Standing::Free(value, Some(present)),
                 Err(reason) => Standing::Blocked(reason),
             },
             (Some(present), OnConflict::Keep) => {
@@ -214,13 +215,13 @@ impl<'s> Injector<'_, '_, 's, '_> {
             }
             (Some(present), OnConflict::Deny) => {
                 let message = format!("expected {}, found {}", quoted(&value), quoted(present));
-                self.refuse(policy, injection, CauseKind::Invalid, message, Some(value));
+                self.refuse(policy, injection, CauseKind::Invalid, message, Some(value.into_owned()));
                 Standing::Blocked(format!("the Run has {}, and onConflict is Deny", quoted(present)))
             }
         }
     }
 
-    fn missing(&mut self, policy: &RunPolicy, injection: &Injection, reason: String) -> Standing {
+    fn missing(&mut self, policy: &RunPolicy, injection: &Injection, reason: String) -> Standing<'f> {
         match injection.on_missing {
             OnMissing::Skip => {}
             OnMissing::Warn if policy.mode == Mode::Enforce => {
@@ -306,23 +307,30 @@ impl<'s> Injector<'_, '_, 's, '_> {
         Ok(())
     }
 
-    fn put(&mut self, policy: &'s RunPolicy, place: Place, key: &str, value: String, overwritten: Option<String>) {
+    fn put(
+        &mut self,
+        policy: &'f RunPolicy,
+        place: Place,
+        key: &'f str,
+        value: Cow<'f, str>,
+        overwritten: Option<&'f str>,
+    ) {
         if policy.mode == Mode::Shadow {
             let outcome = if overwritten.is_some() { "Overwrite" } else { "Inject" };
             self.shadow(policy, place, key, outcome);
             return;
         }
-        self.annotations_bytes += added_bytes(place, key, &value, &policy.name, overwritten.as_deref());
+        self.annotations_bytes += added_bytes(place, key, &value, &policy.name, overwritten);
         if let Some(trace) = self.trace.as_deref_mut() {
             trace.events.push(Event::KeyInjected {
                 policy: Arc::clone(&policy.name),
                 field: field_of(place, key).to_string(),
-                value: value.clone(),
+                value: value.to_string(),
             });
         }
         self.outcome.claims.enter(
             place,
-            key.to_owned(),
+            key,
             Claim {
                 value,
                 policy,

@@ -104,7 +104,7 @@ pub type NamespaceLabels<'l> = Option<&'l BTreeMap<String, String>>;
 pub fn matches(
     policy: &RunPolicy,
     reading: &mut Reading<'_, '_>,
-    facts: &Facts,
+    facts: &Facts<'_>,
     namespace_labels: NamespaceLabels<'_>,
 ) -> Result<(), Mismatch> {
     let matcher = &policy.matcher;
@@ -160,7 +160,7 @@ fn check_request(
     Ok(())
 }
 
-fn check_trigger(trigger: &TriggerMatch, facts: &Facts, operation: Operation) -> Result<(), Mismatch> {
+fn check_trigger(trigger: &TriggerMatch, facts: &Facts<'_>, operation: Operation) -> Result<(), Mismatch> {
     let lists = |list: &Option<Vec<String>>, found: Option<&str>| {
         list.as_ref()
             .is_none_or(|list| found.is_some_and(|found| list.iter().any(|listed| listed == found)))

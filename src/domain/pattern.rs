@@ -30,6 +30,8 @@ const MAX_NESTING: u32 = 32;
 pub struct Pattern {
     text: Box<str>,
     regex: Regex,
+    /// Whether group 1 holds the whole value, or there is no group: then a match is all that need be looked for.
+    captures_whole: bool,
 }
 
 impl Pattern {
@@ -54,6 +56,7 @@ impl Pattern {
         {
             Ok(regex) => Ok(Self {
                 text: text.into(),
+                captures_whole: regex.captures_len() < 2 || is_one_group(text),
                 regex,
             }),
             Err(regex::Error::Syntax(report)) => Err(PatternError::syntax(&report)),
@@ -68,7 +71,7 @@ impl Pattern {
 
     /// What group 1 holds when the whole value matches; the whole value where the pattern has no group.
     pub fn capture1<'v>(&self, value: &'v str) -> Option<&'v str> {
-        if self.regex.captures_len() < 2 {
+        if self.captures_whole {
             return self.is_match(value).then_some(value);
         }
         Some(self.regex.captures(value)?.get(1)?.as_str())
@@ -84,6 +87,36 @@ fn builder(text: &str) -> RegexBuilder {
     let mut builder = RegexBuilder::new(text);
     builder.nest_limit(MAX_NESTING);
     builder
+}
+
+/// Whether a valid pattern is one capturing group from its first to its last character, as `(refs/.+)` is.
+///
+/// Where brackets make that hard to see the answer is no, which costs time and nothing else.
+fn is_one_group(text: &str) -> bool {
+    let Some(inside) = text.strip_prefix('(').and_then(|text| text.strip_suffix(')')) else {
+        return false;
+    };
+    let mut depth = 0_usize;
+    let mut in_class = false;
+    let mut previous = b'(';
+    for byte in inside.bytes() {
+        match (previous, byte) {
+            // Escapes, groups with flags, classes within classes, and a bracket that is the first member of a class.
+            (_, b'\\') | (b'(', b'?') | (b'[' | b'^', b']') => return false,
+            (_, b'[') if in_class => return false,
+            _ => {}
+        }
+        previous = byte;
+        match byte {
+            b'[' => in_class = true,
+            b']' => in_class = false,
+            b'(' if !in_class => depth += 1,
+            b')' if !in_class && depth == 0 => return false,
+            b')' if !in_class => depth -= 1,
+            _ => {}
+        }
+    }
+    !in_class && depth == 0
 }
 
 /// Spells out `\d`, `\D`, `\w` and `\W` as ASCII classes; a class within a class is valid, so one spelling serves both.
@@ -168,6 +201,8 @@ impl PatternError {
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Glob {
     text: Box<str>,
+    /// Where the first star stands.
+    star: Option<usize>,
 }
 
 impl Glob {
@@ -182,7 +217,10 @@ impl Glob {
         if text.chars().any(char::is_control) {
             return Err(GlobError::ControlCharacter);
         }
-        Ok(Self { text: text.into() })
+        Ok(Self {
+            text: text.into(),
+            star: text.find('*'),
+        })
     }
 
     /// Whether the whole name matches; upper and lower case differ.
@@ -190,9 +228,14 @@ impl Glob {
     /// The text between two stars may as well be taken where it stands first: a later place leaves less for the rest.
     /// So nothing is tried twice, and the time is linear in the name.
     pub fn matches(&self, name: &str) -> bool {
-        let Some((head, rest)) = self.text.split_once('*') else {
+        let Some((head, rest)) = self.star.and_then(|star| self.text.split_at_checked(star)) else {
             return *self.text == *name;
         };
+        // Most names differ from most globs before the first star.
+        if !head.is_empty() && name.as_bytes().first() != head.as_bytes().first() {
+            return false;
+        }
+        let rest = rest.strip_prefix('*').unwrap_or(rest);
         let (middle, tail) = rest.rsplit_once('*').unwrap_or(("", rest));
         let Some(mut remaining) = name.strip_prefix(head).and_then(|name| name.strip_suffix(tail)) else {
             return false;
@@ -209,7 +252,7 @@ impl Glob {
 
     /// Whether it matches exactly one name, itself.
     pub fn is_literal(&self) -> bool {
-        !self.text.contains('*')
+        self.star.is_none()
     }
 
     /// The glob as written.
@@ -290,6 +333,23 @@ mod tests {
         check("[a-z]+", "ABC", None);
         check("(?:x)(y)?", "x", None);
         check("(?P<name>[a-z]+)-.*", "web-1", Some("web"));
+    }
+
+    #[test]
+    fn a_pattern_that_is_one_group_is_told_from_others() {
+        let check = |text: &str, expected: bool| assert_eq!(pattern(text).captures_whole, expected, "{text}");
+        check("[a-z]+", true);
+        check("(refs/.+)", true);
+        check("([^r].*|r|r[^e].*)", true);
+        check("((a)(b))", true);
+        check("(a)|(b)", false);
+        check("(a)b(c)", false);
+        check("a(b)", false);
+        // True of these as well, but not seen without reading more of the syntax.
+        check(r"(\))", false);
+        check("([(])|([)])", false);
+        check("([](])", false);
+        check("(?P<name>a)", false);
     }
 
     #[test]
@@ -397,6 +457,14 @@ mod tests {
                     prop_assert_eq!(pattern.capture1(&value).is_some() && !pattern.is_match(&value), false);
                 }
                 Err(error) => prop_assert!(!error.to_string().chars().any(char::is_control)),
+            }
+        }
+
+        #[test]
+        fn what_is_captured_is_what_the_regex_captures(text in r"\([ab()|^*+?\\\[\]-]{0,9}\)", value in "[ab()\\[\\]]{0,4}") {
+            if let Ok(pattern) = Pattern::parse(&text) {
+                let captured = pattern.regex.captures(&value).and_then(|groups| Some(groups.get(1)?.as_str()));
+                prop_assert_eq!(pattern.capture1(&value), captured.filter(|_| pattern.regex.captures_len() > 1));
             }
         }
 

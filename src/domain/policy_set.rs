@@ -5,6 +5,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use super::integration::Integration;
+use super::key_map::KeyMap;
 use super::policy::RunPolicy;
 use super::registry::KeyRegistry;
 use super::settings::Settings;
@@ -124,7 +125,7 @@ struct PolicyIndex {
 
 #[derive(Debug, Default)]
 struct KindIndex {
-    exact: HashMap<String, Vec<usize>>,
+    exact: KeyMap<Vec<usize>>,
     wildcard: Vec<usize>,
 }
 

@@ -4,12 +4,12 @@
 //! Where a policy overwrote a user's value, `/` and that value follow: conditions must see it again in the next pass.
 //! Anyone can write the annotation, so it may only ever give up a value that the named policy can inject and that still is what was recorded.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use sha2::{Digest as _, Sha256};
 
 use super::integration::Rule;
+use super::json_text::{push_escaped, push_string};
 use super::policy::RunPolicy;
 use super::policy_set::PolicySet;
 use super::registry::DeclaredKeyRef;
@@ -170,50 +170,138 @@ impl Entry<'_> {
     /// The policy that put this value in, if the entry can be believed.
     fn author_of<'s>(&self, place: Place, key: &str, value: &str, set: &'s PolicySet) -> Option<&'s Arc<RunPolicy>> {
         set.policy(self.policy)
-            .filter(|policy| policy.can_inject(place, key) && short_hash(value) == self.hash)
+            .filter(|policy| policy.can_inject(place, key) && short_hash(value) == *self.hash.as_bytes())
     }
 }
 
 /// The record to write.
 #[derive(Debug, Default)]
-pub struct Record {
-    entries: BTreeMap<String, String>,
+pub struct Record<'r> {
+    is_copy: bool,
+    values: Vec<Recorded<'r>>,
 }
 
-impl Record {
+/// A value that a policy put in.
+#[derive(Debug)]
+struct Recorded<'r> {
+    place: Place,
+    key: &'r str,
+    policy: &'r str,
+    hash: [u8; HASH_DIGITS],
+    overwritten: Option<&'r str>,
+}
+
+impl Recorded<'_> {
+    /// The key of the entry, in its two parts.
+    fn key(&self) -> impl Iterator<Item = u8> {
+        let prefix = if self.place == Place::Label { LABEL_PREFIX } else { "" };
+        prefix.bytes().chain(self.key.bytes())
+    }
+}
+
+impl<'r> Record<'r> {
     /// Records a value that a policy put in.
-    pub fn enter(&mut self, place: Place, key: &str, value: &str, policy: &str, overwritten: Option<&str>) {
-        let room = policy.len() + "/01234567/".len() + overwritten.map_or(0, str::len);
-        let mut entry = String::with_capacity(room);
-        entry.push_str(policy);
-        entry.push('/');
-        entry.push_str(&short_hash(value));
-        if let Some(overwritten) = overwritten {
-            entry.push('/');
-            entry.push_str(overwritten);
-        }
-        let key = if place == Place::Label {
-            format!("{LABEL_PREFIX}{key}")
-        } else {
-            key.to_owned()
-        };
-        self.entries.insert(key, entry);
+    pub fn enter(&mut self, place: Place, key: &'r str, value: &str, policy: &'r str, overwritten: Option<&'r str>) {
+        self.values.push(Recorded {
+            place,
+            key,
+            policy,
+            hash: short_hash(value),
+            overwritten,
+        });
     }
 
     /// Records that the Run was recognised as a copy.
     pub fn enter_copy(&mut self) {
-        self.entries.insert(COPY_ENTRY.to_owned(), "true".to_owned());
+        self.is_copy = true;
     }
 
-    /// The annotation's value; nothing where there is nothing to record.
-    pub fn to_text(&self) -> Option<String> {
-        (!self.entries.is_empty()).then(|| serde_json::to_string(&self.entries).unwrap_or_default())
+    /// The annotation's value, sorted by key; nothing where there is nothing to record.
+    pub fn into_text(mut self) -> Option<String> {
+        if self.values.is_empty() && !self.is_copy {
+            return None;
+        }
+        self.values.sort_by(|left, right| {
+            if left.place == right.place {
+                left.key.cmp(right.key)
+            } else {
+                left.key().cmp(right.key())
+            }
+        });
+        let mut text = String::with_capacity(self.room());
+        text.push('{');
+        // No other key begins with `@`, and few with what sorts before it.
+        let first = if self.is_copy {
+            self.values.partition_point(|value| value.key().lt(COPY_ENTRY.bytes()))
+        } else {
+            self.values.len()
+        };
+        for (position, value) in self.values.iter().enumerate() {
+            if self.is_copy && position == first {
+                push_copy(&mut text);
+            }
+            push_separator(&mut text);
+            text.push('"');
+            if value.place == Place::Label {
+                text.push_str(LABEL_PREFIX);
+            }
+            push_escaped(&mut text, value.key);
+            text.push_str("\":\"");
+            push_escaped(&mut text, value.policy);
+            text.push('/');
+            text.push_str(std::str::from_utf8(&value.hash).unwrap_or_default());
+            if let Some(overwritten) = value.overwritten {
+                text.push('/');
+                push_escaped(&mut text, overwritten);
+            }
+            text.push('"');
+        }
+        if self.is_copy && first == self.values.len() {
+            push_copy(&mut text);
+        }
+        text.push('}');
+        Some(text)
+    }
+
+    /// The bytes of most records.
+    fn room(&self) -> usize {
+        let frame = LABEL_PREFIX.len() + HASH_DIGITS + r#"":"//","#.len();
+        let values = self
+            .values
+            .iter()
+            .map(|value| value.key.len() + value.policy.len() + value.overwritten.map_or(0, str::len) + frame);
+        values.sum::<usize>() + r#"{"@copy":"true"}"#.len()
     }
 }
 
+fn push_copy(text: &mut String) {
+    push_separator(text);
+    push_string(text, COPY_ENTRY);
+    text.push_str(r#":"true""#);
+}
+
+fn push_separator(text: &mut String) {
+    if text.len() > 1 {
+        text.push(',');
+    }
+}
+
+/// How many digits of a value's hash the record holds.
+const HASH_DIGITS: usize = 8;
+
 /// The first eight hexadecimal digits of the value's SHA-256.
-fn short_hash(value: &str) -> String {
+fn short_hash(value: &str) -> [u8; HASH_DIGITS] {
     let digest: [u8; 32] = Sha256::digest(value.as_bytes()).into();
     let [first, second, third, fourth, ..] = digest;
-    format!("{:08x}", u32::from_be_bytes([first, second, third, fourth]))
+    let digit = |nibble: u8| if nibble < 10 { b'0' + nibble } else { b'a' + nibble - 10 };
+    let mut digits = [0; HASH_DIGITS];
+    for (pair, byte) in digits
+        .as_chunks_mut::<2>()
+        .0
+        .iter_mut()
+        .zip([first, second, third, fourth])
+    {
+        *pair = [digit(byte >> 4), digit(byte & 15)];
+    }
+    digits
 }

@@ -22,11 +22,12 @@ pub enum Found<'f> {
     TooLarge,
 }
 
-impl<'f> From<Lookup<'f>> for Found<'f> {
-    fn from(lookup: Lookup<'f>) -> Self {
+impl From<Lookup<'_>> for Found<'_> {
+    fn from(lookup: Lookup<'_>) -> Self {
         match lookup {
             Lookup::Absent => Self::Absent,
-            Lookup::Text(text) => Self::Text(Cow::Borrowed(text)),
+            // The tree goes with the reading, and the value may stay.
+            Lookup::Text(text) => Self::Text(Cow::Owned(text.to_owned())),
             Lookup::Mistyped(shape) => Self::Mistyped(shape),
             Lookup::TooLarge => Self::TooLarge,
         }
@@ -63,7 +64,7 @@ impl<'v, 'r> Reading<'v, 'r> {
     }
 
     /// The value that a path leads to.
-    pub fn lookup(&mut self, path: &Path) -> Found<'_> {
+    pub fn lookup(&mut self, path: &Path) -> Found<'v> {
         let Some(form) = path.fast_form() else {
             return self
                 .tree()

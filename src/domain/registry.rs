@@ -1,12 +1,11 @@
 //! The key registry: what an annotation, label or finalizer is. Exact look-up first, then a short list of wildcards, then the prefix.
 
-mod key_hasher;
-
 use std::sync::Arc;
 
 use super::integration::{Integration, StateKey};
+use super::key_map::KeyMap;
+use super::run::{Run, StringMap};
 use super::words::{Place, RunKind};
-use key_hasher::KeyMap;
 
 /// What a declared key is.
 #[derive(Debug, Clone)]
@@ -146,6 +145,42 @@ impl KeyRegistry {
         self.wildcards
             .iter()
             .find(|state| state.place == place && state.key.matches(key))
+    }
+}
+
+/// What the annotations and labels of one Run are declared as, each looked up once, by position.
+#[derive(Debug, Default)]
+pub struct DeclaredKeys<'s> {
+    annotations: Vec<Option<DeclaredKeyRef<'s>>>,
+    labels: Vec<Option<DeclaredKeyRef<'s>>>,
+}
+
+impl<'s> DeclaredKeys<'s> {
+    /// Looks them all up.
+    pub fn of(run: &Run<'_>, registry: &'s KeyRegistry) -> Self {
+        let look_up = |place, map: &StringMap<'_>| map.iter().map(|(key, _)| registry.declared(place, key)).collect();
+        Self {
+            annotations: look_up(Place::Annotation, run.metadata.annotations()),
+            labels: look_up(Place::Label, run.metadata.labels()),
+        }
+    }
+
+    /// What the annotation or label at a position is declared as.
+    pub fn at(&self, place: Place, position: usize) -> Option<DeclaredKeyRef<'s>> {
+        let declared = match place {
+            Place::Annotation => &self.annotations,
+            Place::Label => &self.labels,
+            Place::Finalizer => return None,
+        };
+        declared.get(position).copied().flatten()
+    }
+
+    /// The state key that the annotation or label at a position is on this kind of Run.
+    pub fn state_at(&self, kind: RunKind, place: Place, position: usize) -> Option<&'s Arc<StateKey>> {
+        match self.at(place, position) {
+            Some(DeclaredKeyRef::State(state)) if state.kinds.contains(&kind) => Some(state),
+            _ => None,
+        }
     }
 }
 

@@ -69,9 +69,9 @@ pub struct Request<'a> {
     /// Who asks.
     pub user: User<'a>,
     /// The Run as it would be stored; absent on DELETE.
-    pub object: Option<Run<'a>>,
+    pub object: Option<Box<Run<'a>>>,
     /// The Run as it is stored; absent on CREATE.
-    pub old_object: Option<Run<'a>>,
+    pub old_object: Option<Box<Run<'a>>>,
     /// The object's text.
     pub object_text: ObjectText<'a>,
 }

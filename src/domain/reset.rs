@@ -7,6 +7,7 @@ use super::field_path::FieldPath;
 use super::integration::StateKey;
 use super::policy_set::PolicySet;
 use super::provenance::Provenance;
+use super::registry::DeclaredKeys;
 use super::request::Request;
 use super::run::{OwnerReference, Run, StringMap};
 use super::view::{Positions, View};
@@ -42,12 +43,13 @@ pub fn reset(
     lineage: Lineage,
     request: &Request<'_>,
     provenance: &Provenance<'_>,
+    declared: &DeclaredKeys<'_>,
     set: &PolicySet,
 ) -> Reset {
     match lineage {
         Lineage::Mirror => Reset::default(),
-        Lineage::Child => reset_child(view, request, set),
-        Lineage::Root => reset_root(view, request, provenance, set),
+        Lineage::Child => reset_child(view, request, declared),
+        Lineage::Root => reset_root(view, request, provenance, declared, set),
     }
 }
 
@@ -67,10 +69,10 @@ pub fn is_lost_by_child(state: &StateKey, key: &str) -> bool {
     may_go && state.on_child == OnChild::Remove
 }
 
-fn reset_child(view: &mut View<'_>, request: &Request<'_>, set: &PolicySet) -> Reset {
+fn reset_child(view: &mut View<'_>, request: &Request<'_>, declared: &DeclaredKeys<'_>) -> Reset {
     let mut reset = Reset::default();
     for place in [Place::Annotation, Place::Label] {
-        for (position, key, state, _) in foreign_state(view.map(place), place, request, set) {
+        for (position, key, state, _) in foreign_state(view.map(place), place, request, declared) {
             if is_lost_by_child(state, key) {
                 view.take(place, position);
                 reset.remove(state.field(key), RemovalReason::State, state);
@@ -80,11 +82,17 @@ fn reset_child(view: &mut View<'_>, request: &Request<'_>, set: &PolicySet) -> R
     reset
 }
 
-fn reset_root(view: &mut View<'_>, request: &Request<'_>, provenance: &Provenance<'_>, set: &PolicySet) -> Reset {
+fn reset_root(
+    view: &mut View<'_>,
+    request: &Request<'_>,
+    provenance: &Provenance<'_>,
+    declared: &DeclaredKeys<'_>,
+    set: &PolicySet,
+) -> Reset {
     let mut reset = Reset::default();
     let metadata = &view.run().metadata;
-    let annotations = foreign_state(metadata.annotations(), Place::Annotation, request, set);
-    let labels = foreign_state(metadata.labels(), Place::Label, request, set);
+    let annotations = foreign_state(metadata.annotations(), Place::Annotation, request, declared);
+    let labels = foreign_state(metadata.labels(), Place::Label, request, declared);
     let finalizers = foreign_finalizers(view.run(), request, set);
     take(ResetRule::Always, &annotations, &mut view.gone_annotations, &mut reset);
     take(ResetRule::Always, &labels, &mut view.gone_labels, &mut reset);
@@ -139,12 +147,12 @@ fn foreign_state<'r, 's>(
     map: &'r StringMap<'r>,
     place: Place,
     request: &Request<'_>,
-    set: &'s PolicySet,
+    declared: &DeclaredKeys<'s>,
 ) -> Vec<Foreign<'r, 's>> {
     map.iter()
         .enumerate()
         .filter_map(|(position, (key, value))| {
-            let state = set.registry.state_on(request.kind, place, key)?;
+            let state = declared.state_at(request.kind, place, position)?;
             let rule = state.reset_of(value, &request.namespace);
             (!state.may_be_created_by(&request.user.name, value)).then_some((position, key, state, rule))
         })

@@ -1,5 +1,6 @@
 //! Value schemas: what the value of an annotation may be, and what to say when it is not.
 
+mod classes;
 mod describe;
 mod explain;
 mod fixes;
@@ -17,8 +18,10 @@ use super::cause::CauseKind;
 use super::git_url::GitUrl;
 use super::pattern::{Glob, Pattern};
 
+use classes::Classes;
 pub use format::Format;
 pub use quote::{one_line, quoted};
+use secrets::credential_among;
 pub use secrets::credential_in;
 
 /// What the values of one key may be. Everything is optional; the default takes any single line without credentials.
@@ -224,12 +227,13 @@ impl ValueSchema {
 
     /// The first mistake; credentials come before everything that a message could repeat.
     fn mistake(&self, value: &str, urls: &UrlRules) -> Option<Mistake> {
-        if let Some(what) = credential_in(value) {
+        let classes = Classes::of(value);
+        if let Some(what) = credential_among(value, classes) {
             return Some(Mistake::Credential(what));
         }
         let is_json = matches!(self.format, Some(Format::JsonObject | Format::JsonArray));
-        // Most values are plain ASCII, which is seen without reading character by character.
-        let control = (!is_plain_ascii(value)).then(|| {
+        // Most values are plain ASCII, which need not be read character by character.
+        let control = classes.have(Classes::UNUSUAL).then(|| {
             value
                 .chars()
                 .position(|character| is_control(character) && !(is_json && is_json_space(character)))
@@ -240,7 +244,10 @@ impl ValueSchema {
         if let Some(mistake) = self.length_mistake(value) {
             return Some(mistake);
         }
-        let placeholder = placeholders::first(value);
+        let placeholder = classes
+            .have(Classes::OPENING)
+            .then(|| placeholders::first(value))
+            .flatten();
         let is_final = placeholder.is_none();
         if let Some(range) = placeholder.filter(|_| !self.template) {
             return Some(Mistake::Placeholder(range));
@@ -330,13 +337,6 @@ enum Mistake {
 /// Control characters, and the two other characters that end a line.
 fn is_control(character: char) -> bool {
     character.is_control() || matches!(character, '\u{2028}' | '\u{2029}')
-}
-
-/// Whether every character is a visible one of ASCII or a space. No early end: the compiler then takes many bytes at a time.
-fn is_plain_ascii(value: &str) -> bool {
-    value
-        .bytes()
-        .fold(true, |plain, byte| plain & matches!(byte, b' '..=b'~'))
 }
 
 /// JSON may be laid out over several lines: it is read by a parser, never shown as it is.

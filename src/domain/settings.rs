@@ -1,8 +1,9 @@
 //! Settings of a policy set, compiled.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 
 use super::identity::Identities;
+use super::key_map::KeyMap;
 use super::schema::UrlRules;
 use super::words::{CopiedOwnerReferences, Reaction, StateKeyUpdates};
 
@@ -26,7 +27,7 @@ pub struct Settings {
     /// What URLs may be.
     pub urls: UrlRules,
     /// Providers of self-hosted Git hosts.
-    pub hosts: HashMap<String, String>,
+    pub hosts: KeyMap<String>,
 }
 
 impl Default for Settings {
@@ -40,7 +41,7 @@ impl Default for Settings {
             state_key_updates: StateKeyUpdates::Warn,
             copied_owner_references: CopiedOwnerReferences::Remove,
             urls: UrlRules::default(),
-            hosts: HashMap::new(),
+            hosts: KeyMap::default(),
         }
     }
 }

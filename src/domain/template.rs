@@ -199,19 +199,32 @@ impl Template {
     }
 
     /// The value, if every reference has one.
-    pub fn render<'v>(&self, resolve: impl Fn(&Reference) -> Option<Cow<'v, str>>) -> Result<String, Unrendered<'_>> {
+    pub fn render<'v>(
+        &'v self,
+        resolve: impl Fn(&Reference) -> Option<Cow<'v, str>>,
+    ) -> Result<Cow<'v, str>, Unrendered<'v>> {
+        let piece_of = |part: &'v Part| match part {
+            Part::Literal(text) => Ok(Cow::Borrowed(text.as_str())),
+            Part::Reference(reference) => resolve(reference).ok_or(Unrendered::Absent(reference)),
+        };
+        // Most templates are one piece, which is taken as it is.
+        if let [only] = self.parts.as_slice() {
+            let value = piece_of(only)?;
+            return if value.len() > MAX_RENDERED_LENGTH {
+                Err(Unrendered::TooLong)
+            } else {
+                Ok(value)
+            };
+        }
         let mut value = String::new();
         for part in &self.parts {
-            let piece = match part {
-                Part::Literal(text) => Cow::Borrowed(text.as_str()),
-                Part::Reference(reference) => resolve(reference).ok_or(Unrendered::Absent(reference))?,
-            };
+            let piece = piece_of(part)?;
             if value.len() + piece.len() > MAX_RENDERED_LENGTH {
                 return Err(Unrendered::TooLong);
             }
             value.push_str(&piece);
         }
-        Ok(value)
+        Ok(Cow::Owned(value))
     }
 }
 
@@ -327,7 +340,9 @@ mod tests {
     fn templates_render() {
         let check = |text: &str, expected: Result<&str, &str>| {
             let template = Template::parse(text, &VARIABLES).expect(text);
-            let rendered = template.render(resolve).map_err(|unrendered| unrendered.to_string());
+            let rendered = template
+                .render(|reference| resolve(reference))
+                .map_err(|unrendered| unrendered.to_string());
             assert_eq!(rendered.as_deref().map_err(String::as_str), expected, "{text}");
         };
         check("", Ok(""));

@@ -1,18 +1,19 @@
 //! The trigger context: typed facts from several sources, by precedence, with conflicts told.
 
+mod candidate;
 mod derive;
 mod fact_type;
 
 use std::borrow::Cow;
-use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
 
+use candidate::{Candidate, candidate, judge_candidate};
 pub use fact_type::typed;
 
-use super::path::{Presence, Shape};
+use super::path::Presence;
 use super::policy_set::PolicySet;
-use super::reading::{Found, Reading};
+use super::reading::Reading;
 use super::schema::quoted;
 use super::trace::{Event, Trace};
 use super::trigger_source::{FactOrigin, FactSource, TriggerSource, When};
@@ -20,13 +21,13 @@ use super::words::FactName;
 
 /// A fact and where it came from.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Fact {
+pub struct Fact<'f> {
     /// Its value, of the fact's type and normalised.
-    pub value: String,
+    pub value: Cow<'f, str>,
     /// Name of the source.
-    pub source: Arc<str>,
+    pub source: &'f Arc<str>,
     /// What it came from.
-    pub from: FactField,
+    pub from: FactField<'f>,
     /// Whether the word of whoever created the Run is trusted by the source.
     pub trusted: bool,
 }
@@ -34,23 +35,23 @@ pub struct Fact {
 /// The field that a fact came from, or the fact that it was derived from; shown as `spec.params[revision]`, `url`.
 ///
 /// Every Run has facts and few people ask for them, so the text is not made before somebody does.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum FactField {
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FactField<'f> {
     /// An annotation of this key.
-    Annotation(Arc<str>),
+    Annotation(&'f str),
     /// A label of this key.
-    Label(Arc<str>),
+    Label(&'f str),
     /// The parameter of this name.
-    Param(Arc<str>),
+    Param(&'f str),
     /// Where this path leads.
-    Path(Arc<str>),
+    Path(&'f str),
     /// The trigger source of this name, in its own words.
-    Source(Arc<str>),
+    Source(&'f str),
     /// Another fact.
     Fact(FactName),
 }
 
-impl fmt::Display for FactField {
+impl fmt::Display for FactField<'_> {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Annotation(key) => write!(formatter, "metadata.annotations[{key}]"),
@@ -65,25 +66,25 @@ impl fmt::Display for FactField {
 
 /// The facts of one Run.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Facts {
-    facts: [Option<Fact>; FactName::COUNT],
+pub struct Facts<'f> {
+    facts: [Option<Fact<'f>>; FactName::COUNT],
     /// Name of the source that the repository facts came from, and whether it is trusted.
-    repository: Option<(Arc<str>, bool)>,
+    repository: Option<(&'f Arc<str>, bool)>,
 }
 
-impl Facts {
+impl<'f> Facts<'f> {
     /// The fact of that name.
-    pub fn get(&self, name: FactName) -> Option<&Fact> {
+    pub fn get(&self, name: FactName) -> Option<&Fact<'f>> {
         self.facts.get(name as usize).and_then(Option::as_ref)
     }
 
     /// The value of a fact.
     pub fn value(&self, name: FactName) -> Option<&str> {
-        self.get(name).map(|fact| fact.value.as_str())
+        self.get(name).map(|fact| &*fact.value)
     }
 
     /// The facts that are there, with their names.
-    pub fn iter(&self) -> impl Iterator<Item = (FactName, &Fact)> {
+    pub fn iter(&self) -> impl Iterator<Item = (FactName, &Fact<'f>)> {
         FactName::WORDS
             .iter()
             .filter_map(|(_, name)| self.get(*name).map(|fact| (*name, fact)))
@@ -91,7 +92,7 @@ impl Facts {
 
     /// Name of the source that the repository facts came from.
     pub fn repository_source(&self) -> Option<&str> {
-        self.repository.as_ref().map(|(source, _)| &**source)
+        self.repository.map(|(source, _)| &**source)
     }
 
     /// Whether the repository facts are the word of somebody whom their source trusts.
@@ -99,7 +100,7 @@ impl Facts {
         self.repository.as_ref().is_some_and(|(_, trusted)| *trusted)
     }
 
-    fn set(&mut self, name: FactName, fact: Fact) {
+    fn set(&mut self, name: FactName, fact: Fact<'f>) {
         if let Some(place) = self.facts.get_mut(name as usize) {
             *place = Some(fact);
         }
@@ -108,9 +109,9 @@ impl Facts {
 
 /// The trigger context of one Run, and what is to be said about it.
 #[derive(Debug, Default)]
-pub struct Context {
+pub struct Context<'f> {
     /// The facts.
-    pub facts: Facts,
+    pub facts: Facts<'f>,
     /// Sources that disagree, a sentence each.
     pub conflicts: Vec<String>,
 }
@@ -150,22 +151,37 @@ fn stands_in_spec(origin: &FactOrigin) -> bool {
 ///
 /// On a copy, facts that are only claimed in metadata rank below facts from `spec`: somebody ran another revision again,
 /// and the copied annotations tell of the old one.
-pub fn context(reading: &mut Reading<'_, '_>, copied: bool, set: &PolicySet, mut trace: Option<&mut Trace>) -> Context {
+pub fn context<'f>(
+    reading: &mut Reading<'f, '_>,
+    copied: bool,
+    set: &'f PolicySet,
+    mut trace: Option<&mut Trace>,
+) -> Context<'f> {
     let mut context = Context::default();
     let user = &reading.request().user.name;
-    let speakers: Vec<(&TriggerSource, bool)> = set
+    let speakers: Vec<(&'f TriggerSource, bool)> = set
         .trigger_sources
         .iter()
         .filter(|source| source.when.iter().all(|when| holds(when, reading)))
         .map(|source| (&**source, source.users.contains(user)))
         .collect();
+    // What one source says; the next one takes over the room.
+    let mut said = Vec::new();
     for (source, trusted) in &speakers {
         let turn = if copied && !trusted {
             Turn::Spec
         } else {
             Turn::Everything
         };
-        listen(source, *trusted, turn, reading, &mut context, trace.as_deref_mut());
+        listen(
+            source,
+            *trusted,
+            turn,
+            reading,
+            &mut context,
+            &mut said,
+            trace.as_deref_mut(),
+        );
     }
     if copied {
         for (source, trusted) in speakers.iter().filter(|(_, trusted)| !trusted) {
@@ -175,6 +191,7 @@ pub fn context(reading: &mut Reading<'_, '_>, copied: bool, set: &PolicySet, mut
                 Turn::Claims,
                 reading,
                 &mut context,
+                &mut said,
                 trace.as_deref_mut(),
             );
         }
@@ -194,25 +211,31 @@ fn holds(when: &When, reading: &mut Reading<'_, '_>) -> bool {
     }
 }
 
+/// A fact as one source has it, and whether the source says so of every Run.
+type Said<'f> = (FactName, Fact<'f>, bool);
+
 /// Takes what a source says in one turn.
-fn listen(
-    source: &TriggerSource,
+fn listen<'f>(
+    source: &'f TriggerSource,
     trusted: bool,
     turn: Turn,
-    reading: &mut Reading<'_, '_>,
-    context: &mut Context,
+    reading: &mut Reading<'f, '_>,
+    context: &mut Context<'f>,
+    said: &mut Vec<Said<'f>>,
     mut trace: Option<&mut Trace>,
 ) {
-    let mut said: Vec<(FactName, Fact, bool)> = Vec::new();
     for fact_source in source.facts.iter().filter(|fact_source| turn.asks(&fact_source.origin)) {
-        if !fact_source.when.iter().all(|when| holds(when, reading)) {
+        // A trace tells of what was refused as well, and so of everything.
+        if trace.is_none() && !may_matter(fact_source.fact, &context.facts)
+            || !fact_source.when.iter().all(|when| holds(when, reading))
+        {
             continue;
         }
-        if let Some((value, from)) = ask(fact_source, source, reading, trace.as_deref_mut()) {
+        if let Some((value, from)) = ask(fact_source, source, &context.facts, reading, trace.as_deref_mut()) {
             let literal = matches!(fact_source.origin, FactOrigin::Literal(_));
             let fact = Fact {
                 value,
-                source: Arc::clone(&source.name),
+                source: &source.name,
                 from,
                 trusted,
             };
@@ -225,11 +248,11 @@ fn listen(
         .any(|(name, _, literal)| name.is_about_the_repository() && !literal);
     let takes_repository = speaks_of_repository && context.facts.repository.is_none();
     if takes_repository {
-        context.facts.repository = Some((Arc::clone(&source.name), trusted));
+        context.facts.repository = Some((&source.name, trusted));
     } else {
-        tell_conflicts(&said, context);
+        tell_conflicts(said, context);
     }
-    for (name, fact, _) in said {
+    for (name, fact, _) in said.drain(..) {
         let wanted = if name.is_about_the_repository() {
             takes_repository
         } else {
@@ -239,9 +262,9 @@ fn listen(
             if let Some(trace) = trace.as_deref_mut() {
                 trace.events.push(Event::FactFound {
                     fact: name.word(),
-                    source: Arc::clone(&fact.source),
+                    source: Arc::clone(fact.source),
                     from: fact.from.to_string(),
-                    value: fact.value.clone(),
+                    value: fact.value.to_string(),
                 });
             }
             context.facts.set(name, fact);
@@ -249,10 +272,25 @@ fn listen(
     }
 }
 
+/// What a later source says of a fact that is settled matters only where a conflict is told.
+fn may_matter(name: FactName, facts: &Facts<'_>) -> bool {
+    let is_open = if name.is_about_the_repository() {
+        facts.repository.is_none()
+    } else {
+        facts.get(name).is_none()
+    };
+    is_open || is_compared(name)
+}
+
+/// The facts on which sources must agree.
+fn is_compared(name: FactName) -> bool {
+    matches!(name, FactName::Url | FactName::Sha | FactName::PullRequest)
+}
+
 /// Two sources that disagree on what is built deserve a word.
-fn tell_conflicts(said: &[(FactName, Fact, bool)], context: &mut Context) {
+fn tell_conflicts(said: &[Said<'_>], context: &mut Context<'_>) {
     for (name, fact, _) in said {
-        if !matches!(name, FactName::Url | FactName::Sha | FactName::PullRequest) {
+        if !is_compared(*name) {
             continue;
         }
         if let Some(known) = context
@@ -275,95 +313,52 @@ fn tell_conflicts(said: &[(FactName, Fact, bool)], context: &mut Context) {
 }
 
 /// The value of a fact by one source, with the field it came from: the first candidate of the right type.
-fn ask(
-    fact_source: &FactSource,
-    source: &TriggerSource,
-    reading: &mut Reading<'_, '_>,
+fn ask<'f>(
+    fact_source: &'f FactSource,
+    source: &'f TriggerSource,
+    known: &Facts<'f>,
+    reading: &mut Reading<'f, '_>,
     mut trace: Option<&mut Trace>,
-) -> Option<(String, FactField)> {
-    let mut judge = |candidate: Candidate<'_>, from: FactField| {
-        let verdict = match &candidate {
-            Ok(text) => judge_candidate(fact_source, text),
-            Err(unfit) => Err(*unfit),
+) -> Option<(Cow<'f, str>, FactField<'f>)> {
+    let known = known.value(fact_source.fact);
+    let mut judge = |candidate: Candidate<'f>, from: FactField<'f>| {
+        let refused = match candidate {
+            Ok(Cow::Borrowed(text)) => match judge_candidate(fact_source, text, known) {
+                Ok(value) => return Some((value, from)),
+                Err(unfit) => trace.is_some().then(|| unfit.to_string()),
+            },
+            Ok(Cow::Owned(text)) => match judge_candidate(fact_source, &text, known) {
+                Ok(value) => return Some((Cow::Owned(value.into_owned()), from)),
+                Err(unfit) => trace.is_some().then(|| unfit.to_string()),
+            },
+            Err(unfit) => trace.is_some().then(|| unfit.to_string()),
         };
-        match verdict {
-            Ok(value) => Some((value, from)),
-            Err(unfit) => {
-                if let Some(trace) = trace.as_deref_mut() {
-                    let source = Arc::clone(&source.name);
-                    trace.events.push(Event::FactRefused {
-                        fact: fact_source.fact.word(),
-                        source,
-                        from: from.to_string(),
-                        reason: unfit.to_string(),
-                    });
-                }
-                None
-            }
+        if let (Some(trace), Some(reason)) = (trace.as_deref_mut(), refused) {
+            trace.events.push(Event::FactRefused {
+                fact: fact_source.fact.word(),
+                source: Arc::clone(&source.name),
+                from: from.to_string(),
+                reason,
+            });
         }
+        None
     };
     match &fact_source.origin {
         FactOrigin::Annotation(key) => {
             let text = reading.view().annotation(key)?;
-            judge(Ok(Cow::Borrowed(text)), FactField::Annotation(Arc::clone(key)))
+            judge(Ok(Cow::Borrowed(text)), FactField::Annotation(key))
         }
         FactOrigin::Label(key) => {
             let text = reading.view().label(key)?;
-            judge(Ok(Cow::Borrowed(text)), FactField::Label(Arc::clone(key)))
+            judge(Ok(Cow::Borrowed(text)), FactField::Label(key))
         }
-        FactOrigin::Literal(text) => judge(Ok(Cow::Borrowed(text)), FactField::Source(Arc::clone(&source.name))),
+        FactOrigin::Literal(text) => judge(Ok(Cow::Borrowed(text)), FactField::Source(&source.name)),
         FactOrigin::Params(names) => names
             .iter()
-            .find_map(|name| judge(candidate(reading.param(name))?, FactField::Param(Arc::clone(name)))),
+            .find_map(|name| judge(candidate(reading.param(name))?, FactField::Param(name))),
         FactOrigin::Path(path) => {
             let text = candidate(reading.lookup(path))?;
-            judge(text, FactField::Path(path.text().into()))
+            judge(text, FactField::Path(path.text()))
         }
     }
-}
-
-/// A text that may become a fact, or why there is none.
-type Candidate<'c> = Result<Cow<'c, str>, Unfit<'c>>;
-
-/// What was found, and why it will not do. Only a trace puts it into words: most params called `revision` hold a branch.
-#[derive(Debug, Clone, Copy)]
-enum Unfit<'c> {
-    Mistyped(Shape),
-    TooLarge,
-    Pattern(&'c str),
-    Type(&'c str, FactName),
-}
-
-impl fmt::Display for Unfit<'_> {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Mistyped(shape) => write!(formatter, "found {shape}"),
-            Self::TooLarge => formatter.write_str("found more than a path may visit"),
-            Self::Pattern(text) => write!(formatter, "{} does not match the pattern", quoted(text)),
-            Self::Type(text, fact) => write!(formatter, "{} is not {}", quoted(text), fact_type::describe(*fact)),
-        }
-    }
-}
-
-fn candidate(found: Found<'_>) -> Option<Candidate<'_>> {
-    match found {
-        Found::Absent => None,
-        Found::Text(text) => Some(Ok(text)),
-        Found::Mistyped(shape) => Some(Err(Unfit::Mistyped(shape))),
-        Found::TooLarge => Some(Err(Unfit::TooLarge)),
-    }
-}
-
-/// Cuts out, translates and types one candidate.
-fn judge_candidate<'c>(fact_source: &'c FactSource, text: &'c str) -> Result<String, Unfit<'c>> {
-    let cut = match &fact_source.pattern {
-        Some(pattern) => pattern.capture1(text).ok_or(Unfit::Pattern(text))?,
-        None => text,
-    };
-    let translated = translate(&fact_source.map, cut);
-    typed(fact_source.fact, translated).ok_or(Unfit::Type(translated, fact_source.fact))
-}
-
-fn translate<'t>(map: &'t HashMap<String, String>, text: &'t str) -> &'t str {
-    map.get(text).map_or(text, String::as_str)
 }

@@ -1,9 +1,9 @@
 //! TriggerSources, compiled: where facts come from.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::identity::Identities;
+use super::key_map::KeyMap;
 use super::path::Path;
 use super::pattern::Pattern;
 use super::words::{FactName, Place};
@@ -49,7 +49,7 @@ pub struct FactSource {
     /// Cut out capture group 1; a text that does not match is no fact.
     pub pattern: Option<Pattern>,
     /// Translate; a miss passes through.
-    pub map: HashMap<String, String>,
+    pub map: KeyMap<String>,
     /// All must hold for the fact to count.
     pub when: Vec<When>,
 }

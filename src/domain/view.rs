@@ -79,6 +79,16 @@ impl<'r> View<'r> {
         self.restored.push((place, position, value));
     }
 
+    /// Whether anything was taken from the annotations or labels.
+    pub fn is_touched(&self, place: Place) -> bool {
+        let gone = match place {
+            Place::Annotation => &self.gone_annotations,
+            Place::Label => &self.gone_labels,
+            Place::Finalizer => &self.gone_finalizers,
+        };
+        !gone.0.is_empty()
+    }
+
     /// The value of an annotation that is still there.
     pub fn annotation(&self, key: &str) -> Option<&str> {
         self.value(Place::Annotation, key)
@@ -97,9 +107,13 @@ impl<'r> View<'r> {
 
     /// The annotations or labels that are still there, by key.
     pub fn values(&self, place: Place) -> impl Iterator<Item = (&str, &str)> {
+        self.entries(place).map(|(_, key, value)| (key, value))
+    }
+
+    /// The same with their positions.
+    pub fn entries(&self, place: Place) -> impl Iterator<Item = (usize, &str, &str)> {
         let entries = self.map(place).iter().enumerate();
-        entries
-            .filter_map(move |(position, (key, value))| self.left_at(place, position, value).map(|value| (key, value)))
+        entries.filter_map(move |(position, (key, value))| Some((position, key, self.left_at(place, position, value)?)))
     }
 
     /// What is left of the annotation or label that stood at a position with a value.

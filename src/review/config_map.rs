@@ -151,7 +151,7 @@ pub fn answer_config_map(review: &ConfigMapReview, mistakes: &[EditMistake], war
         message: format!("{} (runstamp)", mistake.line),
     });
     let status = (!mistakes.is_empty()).then(|| invalid("", "ConfigMap", &review.name, causes, mistakes.len()));
-    write_answer(&review.uid, status, fit_warnings(warnings.iter().cloned()))
+    write_answer(&review.uid, status.as_ref(), &fit_warnings(warnings.iter().cloned()))
 }
 
 #[cfg(test)]

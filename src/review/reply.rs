@@ -1,15 +1,15 @@
 //! Writing a reply: verdict, causes, warnings and audit annotations within the limits of the API server.
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use serde::Serialize;
 
 use super::{Stance, Subject, Webhook};
-use crate::domain::decision::{Decision, Verdict, Violation};
+use crate::domain::decision::{Decision, Lineage, Verdict, Violation};
+use crate::domain::json_text::push_string;
+use crate::domain::patch::{Operation, Patch, PatchValue};
 use crate::domain::policy_set::PolicySet;
 use crate::domain::schema::one_line;
 use crate::domain::words::Reaction;
@@ -32,43 +32,14 @@ const REPLY_ROOM: usize = 1024;
 /// Longest audit annotation, in bytes.
 const MAX_AUDIT_BYTES: usize = 1024;
 
-#[derive(Serialize)]
-struct Review<'a> {
-    #[serde(rename = "apiVersion")]
-    api_version: &'static str,
-    kind: &'static str,
-    response: Response<'a>,
-}
-
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct Response<'a> {
-    uid: &'a str,
-    allowed: bool,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    status: Option<Status<'a>>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    patch_type: Option<&'static str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    patch: Option<String>,
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    warnings: Vec<String>,
-    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
-    audit_annotations: BTreeMap<&'static str, Cow<'a, str>>,
-}
-
 /// Why a request is refused.
-#[derive(Serialize)]
 pub(super) struct Status<'a> {
-    status: &'static str,
-    code: u16,
+    code: &'static str,
     reason: &'static str,
     message: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
     details: Option<Details<'a>>,
 }
 
-#[derive(Serialize)]
 struct Details<'a> {
     group: &'static str,
     kind: &'static str,
@@ -77,13 +48,13 @@ struct Details<'a> {
 }
 
 /// One mistake of a refusal, which stands alone.
-#[derive(Serialize)]
 pub(super) struct StatusCause {
     pub(super) reason: &'static str,
     pub(super) field: String,
     pub(super) message: String,
 }
 
+/// Writes the AdmissionReview, field by field: nothing is built that would then be walked again.
 pub(super) fn write(
     webhook: Webhook,
     subject: &Subject<'_>,
@@ -91,54 +62,135 @@ pub(super) fn write(
     set: &PolicySet,
     stance: Stance,
 ) -> Vec<u8> {
-    let mut response = Response {
-        uid: &subject.uid,
-        allowed: true,
-        status: None,
-        patch_type: None,
-        patch: None,
-        warnings: Vec::new(),
-        audit_annotations: audit_annotations(webhook, decision, set, stance),
+    let patch = if !stance.observe && webhook == Webhook::Mutate && !decision.patch.is_empty() {
+        patch_json(&decision.patch)
+    } else {
+        String::new()
     };
+    let mut json = String::with_capacity(patch.len() / 3 * 4 + REPLY_ROOM);
+    push_verdict(&mut json, &subject.uid, stance.observe || decision.is_allowed());
     if !stance.observe {
-        response.allowed = decision.is_allowed();
-        response.status = status(subject, decision);
-        response.warnings = warnings(decision);
-        if webhook == Webhook::Mutate && !decision.patch.is_empty() {
-            // Strings and maps of strings always serialise.
-            let mut json = Vec::with_capacity(PATCH_ROOM);
-            let written = serde_json::to_writer(&mut json, &decision.patch);
-            response.patch = written.ok().map(|()| STANDARD.encode(json));
-            response.patch_type = response.patch.as_ref().map(|_| "JSONPatch");
+        if let Some(status) = status(subject, decision) {
+            push_status(&mut json, &status);
         }
+        if !patch.is_empty() {
+            json.push_str(r#","patchType":"JSONPatch","patch":""#);
+            STANDARD.encode_string(patch, &mut json);
+            json.push('"');
+        }
+        push_warnings(&mut json, &warnings(decision));
     }
-    write_response(response)
+    push_audit_annotations(&mut json, webhook, decision, set, stance);
+    json.push_str("}}");
+    json.into_bytes()
 }
 
 /// The answer to a request that nothing is changed in: refused where there is a status.
-pub(super) fn write_answer(uid: &str, status: Option<Status<'_>>, warnings: Vec<String>) -> Vec<u8> {
-    write_response(Response {
-        uid,
-        allowed: status.is_none(),
-        status,
-        patch_type: None,
-        patch: None,
-        warnings,
-        audit_annotations: BTreeMap::new(),
-    })
+pub(super) fn write_answer(uid: &str, status: Option<&Status<'_>>, warnings: &[String]) -> Vec<u8> {
+    let mut json = String::with_capacity(REPLY_ROOM);
+    push_verdict(&mut json, uid, status.is_none());
+    if let Some(status) = status {
+        push_status(&mut json, status);
+    }
+    push_warnings(&mut json, warnings);
+    json.push_str("}}");
+    json.into_bytes()
 }
 
-fn write_response(response: Response<'_>) -> Vec<u8> {
-    let review = Review {
-        api_version: "admission.k8s.io/v1",
-        kind: "AdmissionReview",
-        response,
-    };
-    let patch = review.response.patch.as_ref().map_or(0, String::len);
-    let mut body = Vec::with_capacity(patch + REPLY_ROOM);
-    match serde_json::to_writer(&mut body, &review) {
-        Ok(()) => body,
-        Err(_) => Vec::new(),
+fn push_verdict(json: &mut String, uid: &str, is_allowed: bool) {
+    json.push_str(r#"{"apiVersion":"admission.k8s.io/v1","kind":"AdmissionReview","response":{"uid":"#);
+    push_string(json, uid);
+    json.push_str(if is_allowed {
+        r#","allowed":true"#
+    } else {
+        r#","allowed":false"#
+    });
+}
+
+fn push_warnings(json: &mut String, warnings: &[String]) {
+    if !warnings.is_empty() {
+        json.push_str(r#","warnings":"#);
+        push_list(json, warnings, |json, warning| push_string(json, warning));
+    }
+}
+
+fn push_status(json: &mut String, status: &Status<'_>) {
+    json.push_str(r#","status":{"status":"Failure","code":"#);
+    json.push_str(status.code);
+    json.push_str(r#","reason":"#);
+    push_string(json, status.reason);
+    json.push_str(r#","message":"#);
+    push_string(json, &status.message);
+    if let Some(details) = &status.details {
+        json.push_str(r#","details":{"group":"#);
+        push_string(json, details.group);
+        json.push_str(r#","kind":"#);
+        push_string(json, details.kind);
+        json.push_str(r#","name":"#);
+        push_string(json, details.name);
+        json.push_str(r#","causes":"#);
+        push_list(json, &details.causes, |json, cause| {
+            json.push_str(r#"{"reason":"#);
+            push_string(json, cause.reason);
+            json.push_str(r#","field":"#);
+            push_string(json, &cause.field);
+            json.push_str(r#","message":"#);
+            push_string(json, &cause.message);
+            json.push('}');
+        });
+        json.push('}');
+    }
+    json.push('}');
+}
+
+fn push_list<T>(json: &mut String, items: &[T], push: impl Fn(&mut String, &T)) {
+    json.push('[');
+    for (position, item) in items.iter().enumerate() {
+        if position > 0 {
+            json.push(',');
+        }
+        push(json, item);
+    }
+    json.push(']');
+}
+
+/// The operations of a patch as RFC 6902 writes them.
+fn patch_json(patch: &Patch) -> String {
+    let mut json = String::with_capacity(PATCH_ROOM);
+    push_list(&mut json, &patch.operations, |json, operation| {
+        let (op, path, value) = match operation {
+            Operation::Add { path, value } => ("add", path, Some(value)),
+            Operation::Replace { path, value } => ("replace", path, Some(value)),
+            Operation::Remove { path } => ("remove", path, None),
+        };
+        json.push_str(r#"{"op":""#);
+        json.push_str(op);
+        json.push_str(r#"","path":"#);
+        push_string(json, path);
+        if let Some(value) = value {
+            json.push_str(r#","value":"#);
+            push_value(json, value);
+        }
+        json.push('}');
+    });
+    json
+}
+
+fn push_value(json: &mut String, value: &PatchValue) {
+    match value {
+        PatchValue::Text(text) => push_string(json, text),
+        PatchValue::Map(map) => {
+            json.push('{');
+            for (position, (key, value)) in map.iter().enumerate() {
+                if position > 0 {
+                    json.push(',');
+                }
+                push_string(json, key);
+                json.push(':');
+                push_string(json, value);
+            }
+            json.push('}');
+        }
     }
 }
 
@@ -162,8 +214,7 @@ fn status<'a>(subject: &'a Subject<'_>, decision: &Decision) -> Option<Status<'a
     match &decision.verdict {
         Verdict::Allowed => None,
         Verdict::Unreadable(reason) => Some(Status {
-            status: "Failure",
-            code: 400,
+            code: "400",
             reason: "BadRequest",
             message: format!("runstamp cannot judge this request: {reason}"),
             details: None,
@@ -212,8 +263,7 @@ pub(super) fn invalid<'a>(
         }
     }
     Status {
-        status: "Failure",
-        code: 422,
+        code: "422",
         reason: "Invalid",
         message,
         details: Some(Details {
@@ -280,42 +330,37 @@ fn one_warning(text: &str) -> String {
 ///
 /// Both configurations name their webhook alike, and the API server keeps the annotations of both under that name:
 /// the verdict of `/validate` has a key of its own.
-fn audit_annotations<'a>(
-    webhook: Webhook,
-    decision: &'a Decision,
-    set: &'a PolicySet,
-    stance: Stance,
-) -> BTreeMap<&'static str, Cow<'a, str>> {
-    let mut annotations = BTreeMap::new();
-    let verdict = if decision.is_allowed() { "Allowed" } else { "Denied" };
-    let verdict = if stance.observe {
-        Cow::Owned(format!("Observed: {verdict}"))
-    } else {
-        Cow::Borrowed(verdict)
+fn push_audit_annotations(json: &mut String, webhook: Webhook, decision: &Decision, set: &PolicySet, stance: Stance) {
+    let verdict = match (stance.observe, decision.is_allowed()) {
+        (true, true) => "Observed: Allowed",
+        (true, false) => "Observed: Denied",
+        (false, true) => "Allowed",
+        (false, false) => "Denied",
     };
-    let key = if webhook == Webhook::Mutate {
-        "decision"
-    } else {
-        "validation"
-    };
-    annotations.insert(key, verdict);
-    annotations.insert("policy-set", set.digest().as_str().into());
-    if let Some(lineage) = decision.lineage {
-        annotations.insert("lineage", lineage.word().into());
-    }
-    let removed = decision.removed.iter().map(|removed| removed.field.to_string().into());
-    let injected = decision.injected.iter().map(|injected| injected.key.as_str().into());
-    let skipped = decision.skipped.iter().map(|skipped| skipped.field.to_string().into());
-    for (key, list) in [
-        ("removed", list(removed)),
-        ("injected", list(injected)),
-        ("skipped", list(skipped)),
-    ] {
-        if !list.is_empty() {
-            annotations.insert(key, list.into());
+    let injected = list(decision.injected.iter().map(|injected| injected.key.as_str().into()));
+    let removed = list(decision.removed.iter().map(|removed| removed.field.to_string().into()));
+    let skipped = list(decision.skipped.iter().map(|skipped| skipped.field.to_string().into()));
+    let of_webhook = |its: Webhook| if webhook == its { verdict } else { "" };
+    let entries = [
+        ("decision", of_webhook(Webhook::Mutate)),
+        ("injected", &injected),
+        ("lineage", decision.lineage.map_or("", Lineage::word)),
+        ("policy-set", set.digest().as_str()),
+        ("removed", &removed),
+        ("skipped", &skipped),
+        ("validation", of_webhook(Webhook::Validate)),
+    ];
+    json.push_str(r#","auditAnnotations":{"#);
+    let entries = entries.into_iter().filter(|(_, value)| !value.is_empty());
+    for (position, (key, value)) in entries.enumerate() {
+        if position > 0 {
+            json.push(',');
         }
+        push_string(json, key);
+        json.push(':');
+        push_string(json, value);
     }
-    annotations
+    json.push('}');
 }
 
 fn list<'a>(items: impl Iterator<Item = Cow<'a, str>>) -> String {

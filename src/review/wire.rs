@@ -119,7 +119,7 @@ struct BareRequest<'a> {
 
 /// Reads a review.
 pub(super) fn read(text: &str) -> Result<Wire<'_>, NotAReview> {
-    let whole = read_as::<WireRequest<'_, Object<Run<'_>>>>(text);
+    let whole = read_as::<WireRequest<'_, Object<Box<Run<'_>>>>>(text);
     let error = match whole {
         Ok(request) => {
             return finish(request, |object, old| {

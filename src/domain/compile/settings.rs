@@ -1,10 +1,9 @@
 //! Compiles Settings.
 
-use std::collections::HashMap;
-
 use super::context::{Context, quote};
 use super::identities::IdentityTable;
 use crate::domain::definition::{SettingsDefinition, Text};
+use crate::domain::key_map::KeyMap;
 use crate::domain::pattern::Glob;
 use crate::domain::schema::{Format, UrlRules};
 use crate::domain::settings::Settings;
@@ -97,7 +96,7 @@ fn allowed_host(host: &Text, context: &mut Context) -> Option<Glob> {
     context.glob(host)
 }
 
-fn git_hosts(definition: &SettingsDefinition, context: &mut Context) -> HashMap<String, String> {
+fn git_hosts(definition: &SettingsDefinition, context: &mut Context) -> KeyMap<String> {
     for (host, provider) in &definition.hosts {
         if !Format::Hostname.accepts(&host.value) {
             let message = format!("expected the name of a Git host, found {}", quote(&host.value));

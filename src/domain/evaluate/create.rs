@@ -14,6 +14,7 @@ use crate::domain::policy::RunPolicy;
 use crate::domain::policy_set::PolicySet;
 use crate::domain::provenance::{Provenance, Record};
 use crate::domain::reading::Reading;
+use crate::domain::registry::DeclaredKeys;
 use crate::domain::request::{Options, Request};
 use crate::domain::reset::{lasting_evidence, reset};
 use crate::domain::run::Run;
@@ -23,9 +24,9 @@ use crate::domain::view::View;
 use crate::domain::words::{Place, Reaction};
 
 /// The policies that are for a Run, and the trigger context that they read.
-struct Matched<'s> {
+struct Matched<'f, 's> {
     policies: Vec<&'s Arc<RunPolicy>>,
-    context: Context,
+    context: Context<'f>,
     /// Whether any candidate reads the trigger context: only then is there anything to say about it.
     reads_trigger: bool,
 }
@@ -45,7 +46,8 @@ pub(super) fn mutate(
     }
     let provenance = Provenance::read(run.metadata.annotations());
     let mut view = View::new(run);
-    let reset = reset(&mut view, lineage, request, &provenance, set);
+    let declared = DeclaredKeys::of(run, &set.registry);
+    let reset = reset(&mut view, lineage, request, &provenance, &declared, set);
     decision.removed = reset.removed;
     decision.copy_evidence = reset.copy_evidence;
     decision.notices = reset.notices;
@@ -74,7 +76,7 @@ pub(super) fn mutate(
         decision.notices.extend(matched.context.conflicts.iter().cloned());
     }
     decision.notices.extend(injections.notices);
-    let puts = settle(&injections.claims, record, recalled, &view, set, &mut decision);
+    let puts = settle(&injections.claims, record, &recalled, &view, set, &mut decision);
     decision.violations = injections.violations;
     decision.skipped = injections.skipped;
     decision.shadow = injections.shadow;
@@ -83,19 +85,19 @@ pub(super) fn mutate(
         kind: request.kind,
         policies: &matched.policies,
     };
-    judge_user_values(&bench, &view, &injections.claims, &mut decision);
+    judge_user_values(&bench, &view, &declared, &injections.claims, &mut decision);
     judge_nested(&bench, run, &mut decision);
     if options.judge_all_in_mutate {
         let value_of = |key: &str| {
             puts.annotations
                 .get(key)
-                .map(String::as_str)
+                .map(|value| &**value)
                 .or_else(|| view.annotation(key))
         };
         let keys = view
             .values(Place::Annotation)
             .map(|(key, _)| key)
-            .chain(puts.annotations.keys().map(String::as_str));
+            .chain(puts.annotations.keys().copied());
         let is_ours = |key: &str| puts.annotations.contains_key(key);
         bench.judge_rules(keys, &value_of, &is_ours, &|_| true, &mut decision.violations);
         judge_requirements(&bench, &value_of, &mut decision.violations);
@@ -138,9 +140,10 @@ pub(super) fn validate(
         policies: &matched.policies,
     };
     let vouched = |place: Place, key: &str, value: &str| provenance.vouches_for(place, key, value, set);
-    judge_values(&bench, &stored, &vouched, &mut decision.violations);
+    let declared = DeclaredKeys::of(run, &set.registry);
+    judge_values(&bench, &stored, &declared, &vouched, &mut decision.violations);
     judge_nested(&bench, run, &mut decision);
-    judge_late_state(request, &stored, set, &mut decision);
+    judge_late_state(request, &stored, &declared, &mut decision);
     let value_of = |key: &str| stored.annotation(key);
     let keys = stored.values(Place::Annotation).map(|(key, _)| key);
     let is_ours = |key: &str| value_of(key).is_some_and(|value| vouched(Place::Annotation, key, value));
@@ -152,14 +155,14 @@ pub(super) fn validate(
 }
 
 /// The policies that are for the Run, in the order in which they apply.
-fn match_policies<'s>(
-    reading: &mut Reading<'_, '_>,
+fn match_policies<'f, 's: 'f>(
+    reading: &mut Reading<'f, '_>,
     copied: bool,
     set: &'s PolicySet,
     namespace_labels: NamespaceLabels<'_>,
     mut trace: Option<&mut Trace>,
     options: Options,
-) -> Matched<'s> {
+) -> Matched<'f, 's> {
     let request = reading.request();
     let candidates: Vec<&Arc<RunPolicy>> = if options.explain {
         set.policies.iter().collect()
@@ -199,15 +202,15 @@ fn match_policies<'s>(
     }
 }
 
-fn report_facts(context: &Context, options: Options, decision: &mut Decision) {
+fn report_facts(context: &Context<'_>, options: Options, decision: &mut Decision) {
     if options.explain {
         decision.facts = context
             .facts
             .iter()
             .map(|(fact, found)| FactReport {
                 fact,
-                value: found.value.clone(),
-                source: Arc::clone(&found.source),
+                value: found.value.to_string(),
+                source: Arc::clone(found.source),
                 from: found.from.to_string(),
                 trusted: found.trusted,
             })

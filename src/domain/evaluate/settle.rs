@@ -17,37 +17,38 @@ use crate::domain::view::View;
 use crate::domain::words::Place;
 
 /// Whether a later pass over the same Run would derive other facts, because what told of a copy is gone by then.
-pub(super) fn order_matters(reading: &mut Reading<'_, '_>, facts: &Facts, set: &PolicySet) -> bool {
+pub(super) fn order_matters<'f>(reading: &mut Reading<'f, '_>, facts: &Facts<'_>, set: &'f PolicySet) -> bool {
     // The record itself is written anew, so what it said does not last unless it is said again.
     let lasts = !lasting_evidence(reading.view().run(), &Provenance::default()).is_empty();
     !lasts && context(reading, false, set, None).facts != *facts
 }
 
 /// Decides what stands in the end, tells what has changed, and writes the record.
-pub(super) fn settle(
-    claims: &Claims<'_>,
-    mut record: Record,
-    recalled: Vec<Recalled<'_, '_>>,
+pub(super) fn settle<'p>(
+    claims: &'p Claims<'p>,
+    mut record: Record<'p>,
+    recalled: &'p [Recalled<'p, 'p>],
     view: &View<'_>,
     set: &PolicySet,
     decision: &mut Decision,
-) -> Puts {
+) -> Puts<'p> {
     let mut puts = Puts::default();
+    decision.injected.reserve(claims.count());
     for place in [Place::Annotation, Place::Label] {
         for (key, claim) in claims.sorted(place) {
             let policy = claim.policy;
-            record.enter(place, key, &claim.value, &policy.name, claim.overwritten.as_deref());
+            record.enter(place, key, &claim.value, &policy.name, claim.overwritten);
             put(&mut puts, place, key, &claim.value);
             decision.injected.push(Injected {
                 place,
                 key: key.to_owned(),
-                value: claim.value.clone(),
+                value: claim.value.to_string(),
                 policy: Arc::clone(&policy.name),
                 policy_index: policy.index,
             });
         }
     }
-    let needed = needed_integrations(claims, &recalled, view, set);
+    let needed = needed_integrations(claims, recalled, view, set);
     for Recalled {
         place,
         key,
@@ -56,16 +57,18 @@ pub(super) fn settle(
         overwritten,
     } in recalled
     {
-        let field = field_of(place, key);
+        let place = *place;
+        let field = || field_of(place, key);
         match claims.get(place, key) {
             // What is derived again as it was has not changed: a second pass over the same Run has nothing to tell.
-            Some(claim) if claim.value == value => continue,
+            Some(claim) if claim.value == *value => continue,
             Some(_) => {}
             None if is_needed(place, key, &needed, set) => {
                 record.enter(place, key, value, &policy.name, overwritten.as_deref());
                 put(&mut puts, place, key, value);
                 decision.notices.push(format!(
-                    "kept {field}, which policy {} set before and does not set now: other keys of this Run need it",
+                    "kept {}, which policy {} set before and does not set now: other keys of this Run need it",
+                    field(),
                     policy.name
                 ));
                 continue;
@@ -77,32 +80,33 @@ pub(super) fn settle(
                     "removed"
                 };
                 decision.notices.push(format!(
-                    "{verb} {field}: policy {} set it before and does not set it now",
+                    "{verb} {}: policy {} set it before and does not set it now",
+                    field(),
                     policy.name
                 ));
             }
         }
         let author = Author::Policy(Arc::clone(&policy.name), policy.index);
         decision.removed.push(Removed {
-            field,
+            field: field(),
             reason: RemovalReason::Provenance,
             author,
         });
     }
     decision.removed.sort_by(|left, right| left.field.cmp(&right.field));
-    if let Some(text) = record.to_text() {
-        puts.annotations.insert(Provenance::KEY.to_owned(), text);
+    if let Some(text) = record.into_text() {
+        puts.annotations.insert(Provenance::KEY, text.into());
     }
     puts
 }
 
-fn put(puts: &mut Puts, place: Place, key: &str, value: &str) {
+fn put<'p>(puts: &mut Puts<'p>, place: Place, key: &'p str, value: &'p str) {
     let map = if place == Place::Label {
         &mut puts.labels
     } else {
         &mut puts.annotations
     };
-    map.insert(key.to_owned(), value.to_owned());
+    map.insert(key, value.into());
 }
 
 /// The integrations of which a rule would be broken that held on the Run as it was sent, were recalled values to go for good.

@@ -6,17 +6,24 @@ use crate::domain::inject::Claims;
 use crate::domain::integration::field_of;
 use crate::domain::judge::Bench;
 use crate::domain::policy_set::PolicySet;
-use crate::domain::registry::DeclaredKeyRef;
+use crate::domain::registry::{DeclaredKeyRef, DeclaredKeys};
 use crate::domain::request::Request;
 use crate::domain::run::Run;
 use crate::domain::view::View;
 use crate::domain::words::{Place, Reaction, ResetRule, RunKind};
 
 /// Judges the values that the user wrote and that stay.
-pub(super) fn judge_user_values(bench: &Bench<'_>, view: &View<'_>, claims: &Claims<'_>, decision: &mut Decision) {
+pub(super) fn judge_user_values(
+    bench: &Bench<'_>,
+    view: &View<'_>,
+    declared: &DeclaredKeys<'_>,
+    claims: &Claims<'_>,
+    decision: &mut Decision,
+) {
     judge_values(
         bench,
         view,
+        declared,
         &|place, key, _| claims.get(place, key).is_some(),
         &mut decision.violations,
     );
@@ -28,18 +35,24 @@ pub(super) fn judge_user_values(bench: &Bench<'_>, view: &View<'_>, claims: &Cla
 pub(super) fn judge_values(
     bench: &Bench<'_>,
     view: &View<'_>,
+    declared: &DeclaredKeys<'_>,
     is_ours: &dyn Fn(Place, &str, &str) -> bool,
     found: &mut Vec<Violation>,
 ) {
     for place in [Place::Annotation, Place::Label] {
-        for (key, value) in view.values(place) {
-            let declared = bench.set.registry.declared(place, key);
+        for (position, key, value) in view.entries(place) {
+            let declared = declared.at(place, position);
             if let Some(DeclaredKeyRef::State(state)) = declared {
                 if state.kinds.contains(&bench.kind) {
                     found.extend(state.judge_value(key, value, &bench.set.settings.urls));
                 }
-            } else if !is_ours(place, key, value) {
+            } else {
+                let before = found.len();
                 bench.judge_declared(place, declared, key, value, &|| field_of(place, key), found);
+                // Most values are right, and then nobody need ask whose they are.
+                if found.len() > before && is_ours(place, key, value) {
+                    found.truncate(before);
+                }
             }
         }
     }
@@ -79,10 +92,15 @@ fn notice_state(bench: &Bench<'_>, place: Place, key: &str, field: &dyn Fn() -> 
 }
 
 /// State that is still there when the Run is stored was put there by a later webhook: it is told and counted, never refused.
-pub(super) fn judge_late_state(request: &Request<'_>, stored: &View<'_>, set: &PolicySet, decision: &mut Decision) {
+pub(super) fn judge_late_state(
+    request: &Request<'_>,
+    stored: &View<'_>,
+    declared: &DeclaredKeys<'_>,
+    decision: &mut Decision,
+) {
     for place in [Place::Annotation, Place::Label] {
-        for (key, value) in stored.values(place) {
-            if let Some(state) = set.registry.state_on(request.kind, place, key)
+        for (position, key, value) in stored.entries(place) {
+            if let Some(state) = declared.state_at(request.kind, place, position)
                 && state.reset_of(value, &request.namespace) == ResetRule::Always
                 && !state.may_be_created_by(&request.user.name, value)
             {

@@ -248,7 +248,7 @@ fn is_writer(change: &Change<'_, '_>, request: &Request<'_>) -> bool {
 }
 
 /// Gives a state key the value back that it had.
-fn undo(change: &Change<'_, '_>, view: &mut View<'_>, puts: &mut Puts, decision: &mut Decision) {
+fn undo<'r>(change: &Change<'r, '_>, view: &mut View<'_>, puts: &mut Puts<'r>, decision: &mut Decision) {
     match change.before {
         None => {
             if let Some((position, _)) = view.map(change.place).find(change.key) {
@@ -266,7 +266,7 @@ fn undo(change: &Change<'_, '_>, view: &mut View<'_>, puts: &mut Puts, decision:
             } else {
                 &mut puts.annotations
             };
-            map.insert(change.key.to_owned(), before.to_owned());
+            map.insert(change.key, before.into());
         }
     }
     if change.state.updates == StateKeyUpdates::Drop {

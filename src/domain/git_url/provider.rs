@@ -1,22 +1,27 @@
 //! What each Git provider makes of host and path: API addresses, ssh hosts, and who is owner and repository.
 
-use super::GitUrl;
+use std::borrow::Cow;
 
 /// What a repository is called at its provider; a part that the URL does not show is absent.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Repository {
+pub struct Repository<'p> {
     /// The full path of the repository (GitLab's project); for Azure DevOps the project within the organisation.
-    pub project: Option<String>,
+    pub project: Option<Cow<'p, str>>,
     /// The account, group with its subgroups, workspace, project key or organisation that owns it.
-    pub owner: Option<String>,
+    pub owner: Option<Cow<'p, str>>,
     /// Its own name.
-    pub repo: Option<String>,
+    pub repo: Option<Cow<'p, str>>,
 }
 
 /// The provider behind a host that everybody knows; self-hosted ones are the Settings' matter.
 pub fn provider_of_host(host: &str) -> Option<&'static str> {
-    let host = host.strip_suffix('.').unwrap_or(host).to_ascii_lowercase();
-    match host.as_str() {
+    let host = host.strip_suffix('.').unwrap_or(host);
+    let host = if host.bytes().any(|byte| byte.is_ascii_uppercase()) {
+        Cow::Owned(host.to_ascii_lowercase())
+    } else {
+        Cow::Borrowed(host)
+    };
+    match &*host {
         "github.com" | "www.github.com" | "ssh.github.com" | "api.github.com" => Some("github"),
         "gitlab.com" | "altssh.gitlab.com" => Some("gitlab"),
         "bitbucket.org" | "altssh.bitbucket.org" | "api.bitbucket.org" => Some("bitbucket-cloud"),
@@ -40,38 +45,66 @@ pub fn public_host(provider: &str) -> Option<&'static str> {
     }
 }
 
-/// Project, owner and repository, by the rules of the provider; where the path does not fit them, they are absent.
+impl Repository<'_> {
+    /// The same, of whatever life the path was.
+    pub fn into_owned(self) -> Repository<'static> {
+        let owned = |part: Option<Cow<'_, str>>| part.map(|part| Cow::Owned(part.into_owned()));
+        Repository {
+            project: owned(self.project),
+            owner: owned(self.owner),
+            repo: owned(self.repo),
+        }
+    }
+}
+
+/// Project, owner and repository, by the rules of the provider, of the path of a [`super::GitUrl`]; where the path does not fit them,
+/// they are absent.
 ///
 /// Without a provider only a path of two segments tells owner and repository apart.
-pub fn project_owner_repo(provider: Option<&str>, url: &GitUrl) -> Repository {
-    let Some(segments) = url.path().split('/').map(decoded).collect::<Option<Vec<String>>>() else {
+pub fn project_owner_repo<'p>(provider: Option<&str>, path: &'p str) -> Repository<'p> {
+    let Some(segments) = path.split('/').map(decoded).collect::<Option<Vec<Cow<'p, str>>>>() else {
         return Repository::default();
     };
-    let segments: Vec<&str> = segments.iter().map(String::as_str).collect();
-    let named = |owner: String, repo: &str| Repository {
-        project: Some(format!("{owner}/{repo}")),
-        owner: Some(owner),
-        repo: Some(repo.to_owned()),
+    let words: Vec<&str> = segments.iter().map(|segment| &**segment).collect();
+    let at = |position: usize| segments.get(position).cloned();
+    let last = || segments.last().cloned();
+    let named = |owner: Option<Cow<'p, str>>, repo: Option<Cow<'p, str>>| {
+        let project = owner
+            .as_deref()
+            .zip(repo.as_deref())
+            .map(|(owner, repo)| project_of(path, owner, repo));
+        Repository { project, owner, repo }
     };
-    match (provider, segments.as_slice()) {
-        (Some("gitlab"), [groups @ .., repo]) if !groups.is_empty() => named(groups.join("/"), repo),
-        (Some("azure-devops"), [organisation, project, "_git", repo]) => Repository {
-            project: Some((*project).to_owned()),
-            owner: Some((*organisation).to_owned()),
-            repo: Some((*repo).to_owned()),
+    match (provider, words.as_slice()) {
+        (Some("gitlab"), [group, _]) if !group.is_empty() => named(at(0), last()),
+        (Some("gitlab"), [groups @ .., _]) if !groups.is_empty() => named(Some(groups.join("/").into()), last()),
+        (Some("azure-devops"), [_, _, "_git", _]) => Repository {
+            project: at(1),
+            owner: at(0),
+            repo: last(),
         },
         (Some("azure-devops"), _) => Repository::default(),
         // Clone address, then the two addresses of the web pages; `~name` is the project key of a person.
-        (Some("bitbucket-server") | None, ["scm", owner, repo]) => named((*owner).to_owned(), repo),
-        (Some("bitbucket-server"), ["projects", owner, "repos", repo, ..]) => named((*owner).to_owned(), repo),
-        (Some("bitbucket-server"), ["users", owner, "repos", repo, ..]) => named(format!("~{owner}"), repo),
-        (_, [owner, repo]) => named((*owner).to_owned(), repo),
+        (Some("bitbucket-server") | None, ["scm", _, _]) => named(at(1), last()),
+        (Some("bitbucket-server"), ["projects", _, "repos", _, ..]) => named(at(1), at(3)),
+        (Some("bitbucket-server"), ["users", owner, "repos", _, ..]) => named(Some(format!("~{owner}").into()), at(3)),
+        (_, [_, _]) => named(at(0), last()),
         (Some("gitlab" | "gitea" | "github" | "bitbucket-cloud" | "bitbucket-server"), _) => Repository::default(),
         // Nobody knows who owns what here, but the path is the path.
-        (_, path) => Repository {
-            project: Some(path.join("/")),
+        (_, words) => Repository {
+            project: Some(words.join("/").into()),
             ..Repository::default()
         },
+    }
+}
+
+/// `owner/repo`, which most paths are.
+fn project_of<'p>(path: &'p str, owner: &str, repo: &str) -> Cow<'p, str> {
+    let is_path = path.strip_prefix(owner).and_then(|rest| rest.strip_prefix('/')) == Some(repo);
+    if is_path {
+        Cow::Borrowed(path)
+    } else {
+        Cow::Owned(format!("{owner}/{repo}"))
     }
 }
 
@@ -141,10 +174,14 @@ fn is_empty_or_dots(segment: &str) -> bool {
 }
 
 /// A segment without percent-encoding; none where that would hide a slash, a dot segment or worse.
-fn decoded(segment: &str) -> Option<String> {
-    let text = percent_decoded(segment)?;
+fn decoded(segment: &str) -> Option<Cow<'_, str>> {
+    let text = if segment.contains('%') {
+        Cow::Owned(percent_decoded(segment)?)
+    } else {
+        Cow::Borrowed(segment)
+    };
     let harmless =
-        !matches!(text.as_str(), "" | "." | "..") && !text.contains(['/', '\\']) && !text.contains(char::is_control);
+        !matches!(&*text, "" | "." | "..") && !text.contains(['/', '\\']) && !text.contains(char::is_control);
     harmless.then_some(text)
 }
 
@@ -166,16 +203,17 @@ fn percent_decoded(segment: &str) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::git_url::GitUrl;
 
     fn check(provider: Option<&str>, url: &str, project: &str, owner: &str, repo: &str) {
-        let text = |text: &str| (!text.is_empty()).then(|| text.to_owned());
+        let text = |text: &str| (!text.is_empty()).then(|| Cow::Owned(text.to_owned()));
         let expected = Repository {
             project: text(project),
             owner: text(owner),
             repo: text(repo),
         };
         let url = GitUrl::parse(url).unwrap_or_else(|error| panic!("{url}: {error}"));
-        assert_eq!(project_owner_repo(provider, &url), expected, "{provider:?} {url}");
+        assert_eq!(project_owner_repo(provider, url.path()), expected, "{provider:?} {url}");
     }
 
     #[test]

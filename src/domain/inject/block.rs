@@ -1,5 +1,7 @@
 //! The keys that a policy injects for one integration: groups as a whole or not at all, and nothing that would break a rule.
 
+use std::borrow::Cow;
+
 use super::render::Renderer;
 use super::room::added_bytes;
 use super::{Injector, Standing};
@@ -11,26 +13,26 @@ use crate::domain::rules::{Breach, breaches};
 use crate::domain::words::Place;
 
 /// One key of the block that can be put in.
-struct Wanted<'s> {
+struct Wanted<'f> {
     key: usize,
-    injection: &'s Injection,
-    value: String,
+    injection: &'f Injection,
+    value: Cow<'f, str>,
     /// The user's value that it takes the place of.
-    overwritten: Option<String>,
+    overwritten: Option<&'f str>,
 }
 
-impl<'s> Injector<'_, '_, 's, '_> {
+impl<'f> Injector<'f, '_, '_> {
     /// Injects what one policy has for one integration.
     pub(super) fn inject_block(
         &mut self,
-        policy: &'s RunPolicy,
-        block: &'s IntegrationInjection,
-        renderer: &mut Renderer<'s, '_>,
-        reading: &mut Reading<'_, '_>,
+        policy: &'f RunPolicy,
+        block: &'f IntegrationInjection,
+        renderer: &mut Renderer<'f>,
+        reading: &mut Reading<'f, '_>,
     ) {
         let integration = &*block.integration;
-        let mut wanted: Vec<Wanted<'s>> = Vec::new();
-        let mut blocked: Vec<(usize, &'s Injection, String)> = Vec::new();
+        let mut wanted: Vec<Wanted<'f>> = Vec::new();
+        let mut blocked: Vec<(usize, &'f Injection, String)> = Vec::new();
         for (key, injection) in &block.keys {
             match self.standing(policy, injection, Some((integration, *key)), renderer, reading) {
                 Standing::Satisfied => self.shadow(policy, Place::Annotation, &injection.key, "Equal"),
@@ -51,21 +53,28 @@ impl<'s> Injector<'_, '_, 's, '_> {
             self.skip(policy, Place::Annotation, &injection.key, reason);
         }
         // Judged for all of them at once: a part of them would be as bad as a part of a group.
-        let added = wanted.iter().flat_map(|wanted| {
-            let puts = self.spellings(integration, wanted).into_iter();
-            puts.map(|(key, present)| {
-                added_bytes(Place::Annotation, key, &wanted.value, &policy.name, present.as_deref())
-            })
-        });
-        if let Err(reason) = self.has_room(added.sum()) {
+        let mut added = 0;
+        for wanted in &wanted {
+            self.each_spelling(integration, wanted, |key, present| {
+                added += added_bytes(Place::Annotation, key, &wanted.value, &policy.name, present);
+            });
+        }
+        if let Err(reason) = self.has_room(added) {
             for Wanted { injection, .. } in wanted {
                 self.skip(policy, Place::Annotation, &injection.key, reason.clone());
             }
             return;
         }
         for wanted in wanted {
-            for (key, present) in self.spellings(integration, &wanted) {
+            let mut puts = Vec::new();
+            if wanted.overwritten.is_some() {
+                self.each_spelling(integration, &wanted, |key, present| puts.push((key, present)));
+            }
+            for (key, present) in puts {
                 self.put(policy, Place::Annotation, key, wanted.value.clone(), present);
+            }
+            if wanted.overwritten.is_none() {
+                self.put(policy, Place::Annotation, &wanted.injection.key, wanted.value, None);
             }
         }
     }
@@ -75,8 +84,8 @@ impl<'s> Injector<'_, '_, 's, '_> {
         &mut self,
         policy: &RunPolicy,
         integration: &Integration,
-        wanted: &mut Vec<Wanted<'s>>,
-        blocked: &[(usize, &'s Injection, String)],
+        wanted: &mut Vec<Wanted<'f>>,
+        blocked: &[(usize, &'f Injection, String)],
     ) {
         let groups = integration.rules.iter().filter_map(|rule| match rule {
             Rule::Together(group) => Some(group),
@@ -99,13 +108,17 @@ impl<'s> Injector<'_, '_, 's, '_> {
     }
 
     /// Leaves out keys whose injection would break a rule that holds without them.
-    fn keep_rules(&mut self, policy: &RunPolicy, integration: &Integration, wanted: &mut Vec<Wanted<'s>>) {
-        let before = breaches(integration, |key| self.is_set(integration, key));
+    fn keep_rules(&mut self, policy: &RunPolicy, integration: &Integration, wanted: &mut Vec<Wanted<'f>>) {
         // Each round leaves out at least one key, so there are no more rounds than keys.
         while !wanted.is_empty() {
             let after = breaches(integration, |key| {
                 wanted.iter().any(|wanted| wanted.key == key) || self.is_set(integration, key)
             });
+            // Which it mostly is: then nobody need know what was broken before.
+            if after.is_empty() {
+                return;
+            }
+            let before = breaches(integration, |key| self.is_set(integration, key));
             let Some(breach) = after.into_iter().find(|breach| !before.contains(breach)) else {
                 return;
             };
@@ -118,7 +131,7 @@ impl<'s> Injector<'_, '_, 's, '_> {
             let some_guilty = wanted.iter().any(|wanted| guilty(wanted.key));
             let (out, stay) = wanted.drain(..).partition(|wanted| !some_guilty || guilty(wanted.key));
             *wanted = stay;
-            let out: Vec<Wanted<'s>> = out;
+            let out: Vec<Wanted<'f>> = out;
             for Wanted { injection, .. } in out {
                 self.skip(policy, Place::Annotation, &injection.key, reason.clone());
             }
@@ -136,13 +149,21 @@ impl<'s> Injector<'_, '_, 's, '_> {
 
     /// The keys at which a value is put in, with the user's values there: every spelling that the user wrote, since both must be
     /// equal, else the policy's own.
-    fn spellings<'k>(&self, integration: &'k Integration, wanted: &Wanted<'k>) -> Vec<(&'k str, Option<String>)> {
+    fn each_spelling(
+        &self,
+        integration: &'f Integration,
+        wanted: &Wanted<'f>,
+        mut put: impl FnMut(&'f str, Option<&'f str>),
+    ) {
         if wanted.overwritten.is_none() {
-            return vec![(&wanted.injection.key, None)];
+            put(&wanted.injection.key, None);
+            return;
         }
         let config = integration.config.get(wanted.key);
-        let spellings = config.into_iter().flat_map(|config| &config.spellings);
-        let present = spellings.filter_map(|key| Some((key.as_str(), Some(self.view.annotation(key)?.to_owned()))));
-        present.collect()
+        for key in config.into_iter().flat_map(|config| &config.spellings) {
+            if let Some(present) = self.view.annotation(key) {
+                put(key, Some(present));
+            }
+        }
     }
 }

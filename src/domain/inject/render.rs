@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 
+use crate::domain::pattern::Pattern;
 use crate::domain::policy::{RunPolicy, Variable};
 use crate::domain::reading::{Found, Reading};
 use crate::domain::schema::quoted;
@@ -9,22 +10,22 @@ use crate::domain::template::{Reference, RunField, Template, Unrendered};
 use crate::domain::trigger::Facts;
 
 /// What a template came to.
-pub(super) enum Rendered {
+pub(super) enum Rendered<'f> {
     /// This text.
-    Text(String),
+    Text(Cow<'f, str>),
     /// Something that it needs is absent: what, and why.
     Missing(String),
 }
 
 /// Renders the templates of one policy for one Run; each variable is read once.
-pub(super) struct Renderer<'s, 'f> {
-    policy: &'s RunPolicy,
-    facts: &'f Facts,
-    variables: Vec<Option<Result<String, String>>>,
+pub(super) struct Renderer<'f> {
+    policy: &'f RunPolicy,
+    facts: &'f Facts<'f>,
+    variables: Vec<Option<Result<Cow<'f, str>, String>>>,
 }
 
-impl<'s, 'f> Renderer<'s, 'f> {
-    pub(super) fn new(policy: &'s RunPolicy, facts: &'f Facts) -> Self {
+impl<'f> Renderer<'f> {
+    pub(super) fn new(policy: &'f RunPolicy, facts: &'f Facts<'f>) -> Self {
         Self {
             policy,
             facts,
@@ -32,7 +33,7 @@ impl<'s, 'f> Renderer<'s, 'f> {
         }
     }
 
-    pub(super) fn render(&mut self, template: &Template, reading: &mut Reading<'_, '_>) -> Rendered {
+    pub(super) fn render(&mut self, template: &'f Template, reading: &mut Reading<'f, '_>) -> Rendered<'f> {
         for reference in template.references() {
             if let Reference::Variable(name) = reference {
                 self.read_variable(name, reading);
@@ -46,17 +47,12 @@ impl<'s, 'f> Renderer<'s, 'f> {
         }
     }
 
-    fn resolve<'x>(&'x self, reference: &Reference, reading: &'x Reading<'_, '_>) -> Option<Cow<'x, str>> {
+    fn resolve(&self, reference: &Reference, reading: &Reading<'f, '_>) -> Option<Cow<'f, str>> {
         match reference {
             Reference::Trigger(fact) => self.facts.value(*fact).map(Cow::Borrowed),
             Reference::Variable(name) => {
                 let position = self.position(name)?;
-                self.variables
-                    .get(position)?
-                    .as_ref()?
-                    .as_deref()
-                    .ok()
-                    .map(Cow::Borrowed)
+                self.variables.get(position)?.as_ref()?.as_ref().ok().cloned()
             }
             Reference::Run(field) => run_field(*field, reading),
         }
@@ -66,7 +62,7 @@ impl<'s, 'f> Renderer<'s, 'f> {
         self.policy.variables.iter().position(|variable| variable.name == name)
     }
 
-    fn read_variable(&mut self, name: &str, reading: &mut Reading<'_, '_>) {
+    fn read_variable(&mut self, name: &str, reading: &mut Reading<'f, '_>) {
         let Some(position) = self.position(name) else {
             return;
         };
@@ -98,16 +94,16 @@ impl<'s, 'f> Renderer<'s, 'f> {
 }
 
 /// A variable's value; the error reads well after "is".
-fn read(variable: &Variable, reading: &mut Reading<'_, '_>) -> Result<String, String> {
+fn read<'f>(variable: &'f Variable, reading: &mut Reading<'f, '_>) -> Result<Cow<'f, str>, String> {
     let path = variable.path.text();
     let found = match reading.lookup(&variable.path) {
         Found::Absent => Err(format!("absent: {path} leads to nothing")),
         Found::Mistyped(kind) => Err(format!("absent: {path} leads to {kind}")),
         Found::TooLarge => Err(format!("absent: {path} visits more than a path may")),
         Found::Text(text) => match &variable.pattern {
-            None => Ok(text.into_owned()),
-            Some(pattern) => match pattern.capture1(&text) {
-                Some(part) => Ok(part.to_owned()),
+            None => Ok(text),
+            Some(pattern) => match cut(pattern, &text) {
+                Some(part) => Ok(part),
                 None => Err(format!(
                     "absent: {} at {path} does not match its pattern",
                     quoted(&text)
@@ -116,12 +112,19 @@ fn read(variable: &Variable, reading: &mut Reading<'_, '_>) -> Result<String, St
         },
     };
     match (found, &variable.default) {
-        (Err(_), Some(default)) => Ok(default.clone()),
+        (Err(_), Some(default)) => Ok(Cow::Borrowed(default)),
         (found, _) => found,
     }
 }
 
-fn run_field<'x>(field: RunField, reading: &'x Reading<'_, '_>) -> Option<Cow<'x, str>> {
+fn cut<'f>(pattern: &Pattern, text: &Cow<'f, str>) -> Option<Cow<'f, str>> {
+    match text {
+        Cow::Borrowed(text) => pattern.capture1(text).map(Cow::Borrowed),
+        Cow::Owned(text) => pattern.capture1(text).map(|part| Cow::Owned(part.to_owned())),
+    }
+}
+
+fn run_field<'f>(field: RunField, reading: &Reading<'f, '_>) -> Option<Cow<'f, str>> {
     let request = reading.request();
     let metadata = &reading.view().run().metadata;
     let text = match field {

@@ -1,5 +1,6 @@
 //! From what was taken from a Run and what is put into it to the fewest operations that make it so.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Deserialize;
@@ -13,15 +14,15 @@ use crate::domain::words::Place;
 
 /// Values that stand in the end, whatever stood there before.
 #[derive(Debug, Default)]
-pub struct Puts {
+pub struct Puts<'p> {
     /// Annotations by key.
-    pub annotations: BTreeMap<String, String>,
+    pub annotations: BTreeMap<&'p str, Cow<'p, str>>,
     /// Labels by key.
-    pub labels: BTreeMap<String, String>,
+    pub labels: BTreeMap<&'p str, Cow<'p, str>>,
 }
 
 /// The patch from the Run as it came to the view with the values put in.
-pub fn build(view: &View<'_>, puts: Puts) -> Patch {
+pub fn build(view: &View<'_>, puts: Puts<'_>) -> Patch {
     let mut patch = Patch::default();
     let Puts { annotations, labels } = puts;
     let annotations = patch_map(
@@ -74,15 +75,16 @@ fn patch_map<'v>(
     view: &'v View<'_>,
     place: Place,
     pointer: &str,
-    puts: BTreeMap<String, String>,
+    puts: BTreeMap<&str, Cow<'_, str>>,
     patch: &mut Patch,
 ) -> Vec<&'v str> {
     let mut gone = Vec::new();
     let map = view.map(place);
-    for (position, (key, value)) in map.iter().enumerate() {
+    let is_touched = view.is_touched(place) || puts.keys().any(|key| map.get(key).is_some());
+    for (position, (key, value)) in map.iter().enumerate().filter(|_| is_touched) {
         let in_the_end = puts
             .get(key)
-            .map(String::as_str)
+            .map(|value| &**value)
             .or_else(|| view.left_at(place, position, value));
         match in_the_end {
             None => {
@@ -102,12 +104,18 @@ fn patch_map<'v>(
     if !exists {
         // The map must be there before anything can be put into it.
         if !puts.is_empty() {
-            patch.add(pointer.to_owned(), PatchValue::Map(puts));
+            let puts = puts
+                .into_iter()
+                .map(|(key, value)| (key.to_owned(), value.into_owned()));
+            patch.add(pointer.to_owned(), PatchValue::Map(puts.collect()));
         }
         return gone;
     }
-    for (key, value) in puts.into_iter().filter(|(key, _)| map.get(key).is_none()) {
-        patch.add(below(pointer, &key), PatchValue::Text(value));
+    patch.operations.reserve(puts.len());
+    for (key, value) in puts {
+        if !is_touched || map.get(key).is_none() {
+            patch.add(below(pointer, key), PatchValue::Text(value.into_owned()));
+        }
     }
     gone
 }

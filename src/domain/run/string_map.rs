@@ -48,6 +48,13 @@ impl<'de: 'a, 'a> Deserialize<'de> for CowStr<'a> {
     }
 }
 
+/// Up to so many entries a key is found faster by walking than by halving: most keys differ in length already, which is seen without
+/// a look at the text, while the order of two keys under one long prefix shows only at its end.
+const MOST_WALKED: usize = 64;
+
+/// The entries for which a map that has any has room at first.
+const FIRST_ROOM: usize = 8;
+
 /// A map of strings, sorted by key, each key once.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct StringMap<'a> {
@@ -70,10 +77,13 @@ impl<'a> StringMap<'a> {
 
     /// Position and value of a key.
     pub fn find(&self, key: &str) -> Option<(usize, &str)> {
-        let position = self
-            .entries
-            .binary_search_by(|(candidate, _)| (**candidate).cmp(key))
-            .ok()?;
+        let position = if self.entries.len() <= MOST_WALKED {
+            self.entries.iter().position(|(candidate, _)| **candidate == *key)
+        } else {
+            self.entries
+                .binary_search_by(|(candidate, _)| (**candidate).cmp(key))
+                .ok()
+        }?;
         self.entries.get(position).map(|(_, value)| (position, &**value))
     }
 
@@ -127,6 +137,10 @@ impl<'de: 'a, 'a> Deserialize<'de> for StringMap<'a> {
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
                 let mut entries = Vec::new();
                 while let Some(entry) = map.next_entry::<CowStr<'de>, CowStr<'de>>()? {
+                    // A Run has a few dozen entries or none, and each growth moves all that are there.
+                    if entries.len() == entries.capacity() {
+                        entries.reserve((3 * entries.len()).max(FIRST_ROOM));
+                    }
                     entries.push(entry);
                 }
                 StringMap::from_entries(entries)
@@ -134,5 +148,27 @@ impl<'de: 'a, 'a> Deserialize<'de> for StringMap<'a> {
         }
 
         deserializer.deserialize_map(Map)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+
+    #[test]
+    fn every_key_is_found_in_small_and_large_maps_and_no_other() {
+        for size in [0, 1, MOST_WALKED, MOST_WALKED + 1, 500] {
+            let expected: BTreeMap<String, String> = (0..size)
+                .map(|number| (format!("example.com/key-{number}"), number.to_string()))
+                .collect();
+            let json = serde_json::to_string(&expected).unwrap();
+            let map: StringMap<'_> = serde_json::from_str(&json).unwrap();
+            for (position, (key, value)) in expected.iter().enumerate() {
+                assert_eq!(map.find(key), Some((position, value.as_str())), "{size}");
+            }
+            assert_eq!(map.find("example.com/key-x"), None, "{size}");
+        }
     }
 }

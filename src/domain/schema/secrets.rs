@@ -2,28 +2,44 @@
 //!
 //! A list of shapes can only catch what people paste by accident; whoever wants to hide a secret can.
 
+use super::classes::Classes;
+
+/// The shortest value that holds a credential without an `@`, in bytes: a token of Slack.
+const SHORTEST_TOKEN: usize = "xoxb-12345678".len();
+
 /// What the value holds, if it holds a credential; never the credential itself.
+pub fn credential_in(value: &str) -> Option<&'static str> {
+    credential_among(value, Classes::of(value))
+}
+
+/// The same where the classes of the value's bytes are known.
 ///
 /// One pass over the value: tokens and addresses are only looked for where a word begins, user names only after `:/`.
-pub fn credential_in(value: &str) -> Option<&'static str> {
+pub(super) fn credential_among(value: &str, classes: Classes) -> Option<&'static str> {
+    // Names, numbers and commit ids, which most values are.
+    let is_long_enough = value.len() >= SHORTEST_TOKEN || classes.have(Classes::AT);
+    if !is_long_enough || !classes.have(Classes::CREDENTIAL) {
+        return None;
+    }
     let bytes = value.as_bytes();
-    let mut role_before = Role::Other;
-    for (position, &byte) in bytes.iter().enumerate() {
-        let role = role_of(byte);
-        let goes_on = role == role_before && role != Role::Colon;
-        role_before = role;
-        if goes_on || role == Role::Other {
-            continue;
-        }
+    let mut position = 0;
+    while let Some(rest) = bytes.get(position..).filter(|rest| !rest.is_empty()) {
+        let role = rest.first().map_or(Role::Other, |byte| role_of(*byte));
         let found = match role {
             Role::Word => word(value, position),
-            Role::Dash => bytes.get(position..).and_then(private_key),
+            Role::Dash => private_key(rest),
             Role::Colon => user_info(bytes, position),
             Role::Other => None,
         };
         if found.is_some() {
             return found;
         }
+        let run = rest
+            .iter()
+            .position(|byte| role_of(*byte) != role)
+            .unwrap_or(rest.len());
+        // Each colon is looked at for itself.
+        position += if role == Role::Colon { 1 } else { run };
     }
     None
 }
@@ -110,11 +126,41 @@ fn tokens_beginning(first: u8, second: u8) -> &'static [(&'static str, usize, &'
 
 fn word(value: &str, position: usize) -> Option<&'static str> {
     let (before, rest) = value.split_at_checked(position)?;
+    if !may_begin_a_credential(rest) {
+        return None;
+    }
     let previous = before.bytes().next_back().unwrap_or(b' ');
     token(rest)
         .or_else(|| rest.starts_with('e').then(|| json_web_token(rest, previous)).flatten())
         .or_else(|| address(rest))
         .or_else(|| query_token(rest, previous))
+}
+
+/// The first two letters, in any case, of all that is looked for where a word begins: they rule out nearly every word.
+fn may_begin_a_credential(rest: &str) -> bool {
+    const BEGINNINGS: &[u8] =
+        b"ac ag ai ak ap as at dc di do ey gh gi gl hf ho hv lo np ou po pr py sg sh sk we xa xo ya";
+    /// By the first letter, a bit for each second one. A digit or mark counts as some letter, which costs a closer look and no more.
+    const SECONDS: [u32; 32] = {
+        let mut seconds = [0; 32];
+        let mut rest = BEGINNINGS;
+        while let [first, second, others @ ..] = rest {
+            let (_, after) = seconds.as_mut_slice().split_at_mut((*first & 31) as usize);
+            if let Some(of_first) = after.first_mut() {
+                *of_first |= 1 << (*second & 31);
+            }
+            rest = match others {
+                [_, others @ ..] => others,
+                [] => others,
+            };
+        }
+        seconds
+    };
+    let [first, second, ..] = rest.as_bytes() else {
+        return false;
+    };
+    let seconds = SECONDS.get(usize::from(first & 31)).copied().unwrap_or_default();
+    seconds >> (second & 31) & 1 == 1
 }
 
 fn token(rest: &str) -> Option<&'static str> {
@@ -336,6 +382,19 @@ mod tests {
         assert_eq!(credential_in(value), expected, "{value:?}");
         let within = format!("see {value} there");
         assert_eq!(credential_in(&within), expected, "{within:?}");
+    }
+
+    #[test]
+    fn no_token_is_too_short_or_too_plain_to_be_looked_for() {
+        let pairs = (0..=u8::MAX).flat_map(|first| (0..=u8::MAX).map(move |second| (first, second)));
+        let tokens: Vec<_> = pairs
+            .flat_map(|(first, second)| tokens_beginning(first, second))
+            .collect();
+        assert!(tokens.len() > 30, "{} tokens", tokens.len());
+        for (prefix, rest, name) in tokens {
+            let value = format!("{prefix}{}", "b".repeat(*rest));
+            assert_eq!(credential_in(&value), Some(*name), "{value}");
+        }
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! The types of facts: what a text must be to count, and its one spelling.
 
+use std::borrow::Cow;
+
 use crate::domain::git_url::GitUrl;
 use crate::domain::schema::Format;
 use crate::domain::words::{EVENTS, FactName};
@@ -7,15 +9,23 @@ use crate::domain::words::{EVENTS, FactName};
 /// Longest text of a fact that has no tighter limit, in bytes.
 const MAX_TEXT_BYTES: usize = 1024;
 
-/// The fact's value in its one spelling; nothing where the text is not of the fact's type.
-pub fn typed(fact: FactName, text: &str) -> Option<String> {
+/// The fact's value in its one spelling, which most texts have already; nothing where the text is not of the fact's type.
+pub fn typed(fact: FactName, text: &str) -> Option<Cow<'_, str>> {
     let accepted = match fact {
         FactName::Provider => is_word(text),
-        FactName::Host => return Format::Hostname.accepts(text).then(|| text.to_ascii_lowercase()),
-        FactName::Url => return GitUrl::parse(text).ok().map(|url| url.normalised()),
+        FactName::Host => return Format::Hostname.accepts(text).then(|| lower_case(text)),
+        FactName::Url => {
+            return GitUrl::parse(text).ok().map(|url| {
+                if url.is_normalised(text) {
+                    Cow::Borrowed(text)
+                } else {
+                    Cow::Owned(url.normalised())
+                }
+            });
+        }
         FactName::Project | FactName::Owner => is_repository_path(text),
         FactName::Repo => is_repository_path(text) && !text.contains('/'),
-        FactName::Sha => return Format::GitSha.accepts(text).then(|| text.to_ascii_lowercase()),
+        FactName::Sha => return Format::GitSha.accepts(text).then(|| lower_case(text)),
         FactName::Ref | FactName::Branch | FactName::Tag => Format::GitRef.accepts(text),
         FactName::Event => EVENTS.contains(&text),
         FactName::PullRequest | FactName::Installation => {
@@ -23,7 +33,15 @@ pub fn typed(fact: FactName, text: &str) -> Option<String> {
         }
         FactName::EventId | FactName::Sender | FactName::Title => is_line(text),
     };
-    accepted.then(|| text.to_owned())
+    accepted.then_some(Cow::Borrowed(text))
+}
+
+fn lower_case(text: &str) -> Cow<'_, str> {
+    if text.bytes().any(|byte| byte.is_ascii_uppercase()) {
+        Cow::Owned(text.to_ascii_lowercase())
+    } else {
+        Cow::Borrowed(text)
+    }
 }
 
 /// What a text must be to be the fact; reads well after "is not".

@@ -7,11 +7,12 @@ use std::hash::{BuildHasherDefault, Hasher};
 ///
 /// The standard hasher keeps whoever chooses the keys of a map from making them collide. Whoever creates a Run chooses what is asked
 /// for, not what is in the map, so the worst that can be had is a walk past the same few keys each time.
-pub(super) type KeyMap<V> = HashMap<String, V, BuildHasherDefault<KeyHasher>>;
+pub type KeyMap<V> = HashMap<String, V, BuildHasherDefault<KeyHasher>>;
 
-/// Eight bytes at a time: each is mixed in by a multiplication whose upper and lower half are folded together.
-#[derive(Default)]
-pub(super) struct KeyHasher(u64);
+/// Eight bytes at a time, the last eight once more where they are not a whole word: each word is mixed in by a multiplication whose
+/// upper and lower half are folded together.
+#[derive(Debug, Default)]
+pub struct KeyHasher(u64);
 
 impl KeyHasher {
     fn mix(&mut self, word: u64) {
@@ -24,18 +25,22 @@ impl KeyHasher {
 
 impl Hasher for KeyHasher {
     fn write(&mut self, bytes: &[u8]) {
+        self.mix(bytes.len() as u64);
         let (words, rest) = bytes.as_chunks();
         for word in words {
             self.mix(u64::from_le_bytes(*word));
         }
-        if !rest.is_empty() {
-            self.mix(rest.iter().fold(0, |word, byte| word << 8 | u64::from(*byte)));
+        if rest.is_empty() {
+            return;
+        }
+        match bytes.last_chunk() {
+            Some(last) => self.mix(u64::from_le_bytes(*last)),
+            None => self.mix(rest.iter().fold(0, |word, byte| word << 8 | u64::from(*byte))),
         }
     }
 
-    fn write_u8(&mut self, byte: u8) {
-        self.mix(byte.into());
-    }
+    /// What a string ends with, which its length has told already.
+    fn write_u8(&mut self, _byte: u8) {}
 
     fn finish(&self) -> u64 {
         self.0
