@@ -69,7 +69,7 @@ pub(crate) fn template(input: &[u8]) {
     }
     // Escaping a value makes a template of it that renders to the value.
     if let Ok(escaped) = Template::parse(&rendered.replace("$(", "$$("), &[]) {
-        assert_eq!(escaped.literal(), Some(rendered.as_str()));
+        assert_eq!(escaped.literal(), Some(&*rendered));
     }
 }
 
