@@ -337,6 +337,10 @@ mod tests {
     }
 
     #[test]
+    #[allow(
+        clippy::redundant_closure,
+        reason = "the function itself would ask for references that outlive the template"
+    )]
     fn templates_render() {
         let check = |text: &str, expected: Result<&str, &str>| {
             let template = Template::parse(text, &VARIABLES).expect(text);
