@@ -432,9 +432,10 @@ fn uninstall(cluster: &Cluster) {
     empty_namespace(cluster);
 }
 
-/// What the namespace controller does: deletes what is left in a namespace that is to go, and lets it go.
+/// What the namespace controller does: deletes what is left in a namespace that is to go, and lets it go. Events are
+/// among it: when it checks the addresses of Services, the API server writes some about a Service that was deleted.
 fn empty_namespace(cluster: &Cluster) {
-    let kinds = "secrets,configmaps,leases.coordination.k8s.io";
+    let kinds = "secrets,configmaps,leases.coordination.k8s.io,events";
     kubectl(cluster, &["delete", kinds, "--all", "-n", "runstamp"], "");
     let path = "/api/v1/namespaces/runstamp";
     let mut namespace = cluster.admin(Method::GET, path, None).body;
