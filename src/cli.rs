@@ -12,6 +12,7 @@ mod policy_args;
 mod review;
 mod schema;
 mod serve;
+mod shadow;
 mod status;
 mod test;
 
@@ -40,6 +41,7 @@ enum Command {
     Check(check::CheckArgs),
     Review(review::ReviewArgs),
     Test(test::TestArgs),
+    Shadow(shadow::ShadowArgs),
     Keys(keys::KeysArgs),
     Certs(certs::CertsArgs),
     Manifests(manifests::ManifestsArgs),
@@ -72,6 +74,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Check(arguments) => check::run(arguments),
         Command::Review(arguments) => review::run(arguments),
         Command::Test(arguments) => test::run(arguments),
+        Command::Shadow(arguments) => shadow::run(arguments),
         Command::Keys(arguments) => keys::run(arguments),
         Command::Certs(arguments) => certs::run(arguments),
         Command::Manifests(arguments) => manifests::run(arguments),

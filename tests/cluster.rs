@@ -44,6 +44,7 @@ mod cluster {
     mod children;
     mod corpus;
     mod events;
+    mod explain;
     mod injection;
     mod installation_manifests;
     mod installation_status;

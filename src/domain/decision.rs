@@ -123,8 +123,22 @@ pub struct ShadowOutcome {
     pub policy_index: usize,
     /// Where.
     pub field: FieldPath,
-    /// `Inject`, `Overwrite`, `Equal`, `Skip` or `Violation`: label values of a metric.
+    /// `Inject`, `Overwrite`, `Equal`, `Skip`, `Violation`, `Warning` or `Audited`: label values of a metric.
     pub outcome: &'static str,
+    /// The value that it would have put in, why it would not, or what it would have found fault with.
+    pub detail: Option<String>,
+}
+
+impl ShadowOutcome {
+    /// Whether the Run would have been another, refused, or admitted with a warning.
+    pub fn is_change(&self) -> bool {
+        matches!(self.outcome, "Inject" | "Overwrite" | "Violation" | "Warning")
+    }
+
+    /// Whether the detail is what is wrong with the Run.
+    pub fn is_fault(&self) -> bool {
+        matches!(self.outcome, "Violation" | "Warning" | "Audited")
+    }
 }
 
 /// A state key that an UPDATE adds, changes or removes.
