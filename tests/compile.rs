@@ -76,8 +76,9 @@ fn shown(problems: &[Problem], files: &SourceFiles) -> String {
         };
         writeln!(
             text,
-            "{}\n  {severity}: {}",
+            "{}\n  {severity}[{}]: {}",
             place(problem.span, files),
+            problem.code.word(),
             problem.message
         )
         .unwrap();

@@ -3,7 +3,7 @@
 use granit_parser::{ErrorKind, Marker, ScanError};
 
 use super::tree::MOST_NESTING;
-use crate::domain::source::{Problem, Span};
+use crate::domain::source::{Code, Problem, Span};
 
 /// A limit that a file exceeds; reading it ends there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -23,19 +23,30 @@ impl Limit {
     pub(super) fn problem(self, span: Span) -> Problem {
         match self {
             Self::Nesting => nesting_problem(span),
-            Self::Size => Problem::error(span, "this file holds more values than a policy file may")
-                .with_help("split it, and write out what its aliases repeat"),
-            Self::Aliases(most) => Problem::error(span, format!("this file holds more than {most} aliases"))
-                .with_help("write out what they repeat"),
-            Self::AliasOfItself => Problem::error(span, "this alias stands within the value that it names")
-                .with_help("write out what it should repeat"),
+            Self::Size => Problem::error(
+                Code::TooLarge,
+                span,
+                "this file holds more values than a policy file may",
+            )
+            .with_help("split it, and write out what its aliases repeat"),
+            Self::Aliases(most) => Problem::error(
+                Code::TooLarge,
+                span,
+                format!("this file holds more than {most} aliases"),
+            )
+            .with_help("write out what they repeat"),
+            Self::AliasOfItself => {
+                Problem::error(Code::Syntax, span, "this alias stands within the value that it names")
+                    .with_help("write out what it should repeat")
+            }
         }
     }
 }
 
 fn nesting_problem(span: Span) -> Problem {
     let message = format!("lists and mappings are nested more than {MOST_NESTING} levels deep");
-    Problem::error(span, message).with_help("no policy needs that; look for brackets that are not closed")
+    Problem::error(Code::TooLarge, span, message)
+        .with_help("no policy needs that; look for brackets that are not closed")
 }
 
 /// The byte that a parser's mark stands for.
@@ -69,7 +80,7 @@ pub(super) fn problem(error: &ScanError, text: &str, file: u32) -> Problem {
         return nesting_problem(span);
     }
     let (message, help) = words(error.kind());
-    Problem::error(span, message).with_optional_help(help.map(str::to_owned))
+    Problem::error(Code::Syntax, span, message).with_optional_help(help.map(str::to_owned))
 }
 
 fn is_about_tabs(kind: &ErrorKind) -> bool {
