@@ -8,6 +8,7 @@ mod completions;
 mod keys;
 mod manifests;
 mod output;
+mod play;
 mod policy_args;
 mod review;
 mod schema;
@@ -39,6 +40,7 @@ enum Command {
     Serve(Box<serve::ServeArgs>),
     Check(check::CheckArgs),
     Review(review::ReviewArgs),
+    Play(play::PlayArgs),
     Test(test::TestArgs),
     Keys(keys::KeysArgs),
     Certs(certs::CertsArgs),
@@ -71,6 +73,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Serve(arguments) => serve::run(arguments),
         Command::Check(arguments) => check::run(arguments),
         Command::Review(arguments) => review::run(arguments),
+        Command::Play(arguments) => play::run(arguments),
         Command::Test(arguments) => test::run(arguments),
         Command::Keys(arguments) => keys::run(arguments),
         Command::Certs(arguments) => certs::run(arguments),
