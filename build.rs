@@ -3,4 +3,5 @@
 fn main() {
     println!("cargo::rerun-if-changed=policies");
     println!("cargo::rerun-if-changed=manifests");
+    println!("cargo::rerun-if-changed=src/play/page");
 }

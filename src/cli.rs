@@ -8,6 +8,7 @@ mod completions;
 mod keys;
 mod manifests;
 mod output;
+mod play;
 mod policy_args;
 mod review;
 mod schema;
@@ -40,6 +41,7 @@ enum Command {
     Serve(Box<serve::ServeArgs>),
     Check(check::CheckArgs),
     Review(review::ReviewArgs),
+    Play(play::PlayArgs),
     Test(test::TestArgs),
     Shadow(shadow::ShadowArgs),
     Keys(keys::KeysArgs),
@@ -73,6 +75,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Serve(arguments) => serve::run(arguments),
         Command::Check(arguments) => check::run(arguments),
         Command::Review(arguments) => review::run(arguments),
+        Command::Play(arguments) => play::run(arguments),
         Command::Test(arguments) => test::run(arguments),
         Command::Shadow(arguments) => shadow::run(arguments),
         Command::Keys(arguments) => keys::run(arguments),

@@ -10,6 +10,7 @@ pub mod domain;
 pub mod headless;
 pub mod manifests;
 pub mod namespaces;
+pub mod play;
 pub mod policy_file;
 pub mod policy_schema;
 pub mod report;

@@ -1,8 +1,13 @@
 //! A review without an API server: Runs from files become AdmissionReviews and go through both webhooks, one after the other.
 
+mod change;
 mod input;
 
-pub use self::input::{InputError, Request, read_documents, read_old, read_reviews, runs_of};
+pub use self::change::diff;
+pub use self::input::{
+    InputError, Request, SyntaxError, documents, is_run, parse_label, read_documents, read_old, read_reviews,
+    read_text, reviews_of, runs_of,
+};
 
 use std::sync::Arc;
 

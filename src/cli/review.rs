@@ -7,7 +7,6 @@ use std::path::PathBuf;
 use anyhow::{Context, bail};
 use clap::{Args, ValueEnum};
 use serde_json::Value;
-use similar::TextDiff;
 
 use super::Verdict;
 use super::output::{self, OutputFormat};
@@ -15,7 +14,7 @@ use super::policy_args::PolicyArgs;
 use crate::diagnostics::Style;
 use crate::domain::policy_set::PolicySet;
 use crate::review::{Stance, Webhook, answer};
-use crate::review_run::{self, Request, put_through};
+use crate::review_run::{self, Request, parse_label, put_through};
 
 const EXAMPLE: &str = "\
 Examples:
@@ -71,13 +70,6 @@ pub(super) struct ReviewArgs {
 enum Operation {
     Create,
     Update,
-}
-
-fn parse_label(text: &str) -> Result<(String, String), String> {
-    let (key, value) = text
-        .split_once('=')
-        .ok_or_else(|| format!("expected KEY=VALUE, found \"{text}\""))?;
-    Ok((key.to_owned(), value.to_owned()))
 }
 
 /// Reviews the Runs that the arguments name.
@@ -136,18 +128,9 @@ fn repeat(review: &Value, set: &PolicySet, times: usize) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// The change to the Run as a unified diff; nothing where nothing changes or the Run is refused.
-/// managedFields are left out, as kubectl does.
+/// The change to the Run, in colours where they are wanted.
 fn diff(before: &Value, after: &Value, style: Style) -> anyhow::Result<String> {
-    if after.is_null() {
-        return Ok(String::new());
-    }
-    let (before, after) = (yaml(before)?, yaml(after)?);
-    let diff = TextDiff::from_lines(&before, &after)
-        .unified_diff()
-        .context_radius(3)
-        .header("sent", "admitted")
-        .to_string();
+    let diff = review_run::diff(before, after).context("failed to write the Run as YAML")?;
     if style == Style::Plain {
         return Ok(diff);
     }
@@ -162,12 +145,4 @@ fn coloured(line: &str) -> String {
         _ => return format!("{line}\n"),
     };
     format!("{colour}{line}\u{1b}[0m\n")
-}
-
-fn yaml(object: &Value) -> anyhow::Result<String> {
-    let mut object = object.clone();
-    if let Some(metadata) = object.pointer_mut("/metadata").and_then(Value::as_object_mut) {
-        metadata.remove("managedFields");
-    }
-    serde_saphyr::to_string(&object).context("failed to write the Run as YAML")
 }

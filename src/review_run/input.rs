@@ -5,10 +5,14 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 
+use crate::domain::schema::quoted;
 use crate::domain::words::RunKind;
 
 /// Largest input, in bytes.
 const MAX_INPUT_BYTES: u64 = 64 * 1024 * 1024;
+
+/// Why a text is neither YAML nor JSON.
+pub type SyntaxError = serde_saphyr::Error;
 
 /// Why a file with Runs could not be used.
 #[derive(Debug, thiserror::Error)]
@@ -39,7 +43,7 @@ pub enum InputError {
         /// Which file.
         path: PathBuf,
         /// What is wrong, and where.
-        source: Box<serde_saphyr::Error>,
+        source: Box<SyntaxError>,
     },
     /// The Run before an UPDATE is not in it.
     #[error("{}: expected the Run as it was before, found none", .0.display())]
@@ -66,15 +70,20 @@ pub struct Request<'a> {
 /// # Errors
 /// When the file cannot be read.
 pub fn read_reviews(path: &Path, request: &Request<'_>) -> Result<Vec<Value>, InputError> {
+    Ok(reviews_of(read_documents(path)?, request))
+}
+
+/// The AdmissionReviews among documents, and those that the Runs among them would come in.
+pub fn reviews_of(documents: Vec<Value>, request: &Request<'_>) -> Vec<Value> {
     let mut reviews = Vec::new();
-    for document in read_documents(path)? {
+    for document in documents {
         if document.get("kind").and_then(Value::as_str) == Some("AdmissionReview") {
             reviews.push(document);
         } else {
             reviews.extend(runs_of(document).into_iter().map(|run| request.review(run)));
         }
     }
-    Ok(reviews)
+    reviews
 }
 
 /// The Run as it was before an UPDATE.
@@ -98,7 +107,8 @@ pub fn runs_of(document: Value) -> Vec<Value> {
     }
 }
 
-fn is_run(document: &Value) -> bool {
+/// Whether a document is a PipelineRun, TaskRun or CustomRun.
+pub fn is_run(document: &Value) -> bool {
     kind_of(document).is_some()
 }
 
@@ -113,6 +123,29 @@ fn kind_of(document: &Value) -> Option<(RunKind, &str)> {
 /// # Errors
 /// When the file cannot be read.
 pub fn read_documents(path: &Path) -> Result<Vec<Value>, InputError> {
+    documents(&read_text(path)?).map_err(|source| InputError::Syntax {
+        path: path.to_owned(),
+        source,
+    })
+}
+
+/// The documents of a text, YAML or JSON.
+///
+/// # Errors
+/// When it is neither.
+pub fn documents(text: &str) -> Result<Vec<Value>, Box<SyntaxError>> {
+    // JSON first: a recorded review may be larger and deeper than a YAML reader likes.
+    if let Ok(document) = serde_json::from_str(text) {
+        return Ok(vec![document]);
+    }
+    serde_saphyr::from_multiple(text).map_err(Box::new)
+}
+
+/// The text of a file with Runs; `-` is stdin.
+///
+/// # Errors
+/// When it cannot be read.
+pub fn read_text(path: &Path) -> Result<String, InputError> {
     let mut text = String::new();
     let read = if path == Path::new("-") {
         io::stdin().lock().take(MAX_INPUT_BYTES + 1).read_to_string(&mut text)
@@ -130,14 +163,18 @@ pub fn read_documents(path: &Path) -> Result<Vec<Value>, InputError> {
     if text.len() as u64 > MAX_INPUT_BYTES {
         return Err(InputError::TooLarge(path.to_owned()));
     }
-    // JSON first: a recorded review may be larger and deeper than a YAML reader likes.
-    if let Ok(document) = serde_json::from_str(&text) {
-        return Ok(vec![document]);
-    }
-    serde_saphyr::from_multiple(&text).map_err(|source| InputError::Syntax {
-        path: path.to_owned(),
-        source: Box::new(source),
-    })
+    Ok(text)
+}
+
+/// A label as `KEY=VALUE`.
+///
+/// # Errors
+/// When there is no `=`.
+pub fn parse_label(text: &str) -> Result<(String, String), String> {
+    let (key, value) = text
+        .split_once('=')
+        .ok_or_else(|| format!("expected KEY=VALUE, found {}", quoted(text)))?;
+    Ok((key.to_owned(), value.to_owned()))
 }
 
 impl Request<'_> {

@@ -1,0 +1,203 @@
+//! What the page begins with: the user's own files, and what is shipped to choose from.
+
+use serde::Serialize;
+
+use super::page::MOST_REQUEST_BYTES;
+use super::question::PolicyFile;
+use crate::builtin::{self, Pack};
+
+/// Runs to choose from: a title, and the file.
+const RUNS: [(&str, &str); 7] = [
+    (
+        "A pull request's Run, run again",
+        include_str!("../../policies/tests/runs/pipelines-as-code-copy.yaml"),
+    ),
+    ("A copied Run", include_str!("../../examples/copied-run.yaml")),
+    (
+        "A Run with three mistakes",
+        include_str!("../../examples/malformed-run.yaml"),
+    ),
+    (
+        "A Run with nothing to mend",
+        include_str!("../../examples/clean-run.yaml"),
+    ),
+    (
+        "Run again in the Dashboard",
+        include_str!("../../policies/tests/runs/rerun-dashboard.yaml"),
+    ),
+    (
+        "Run again in the OpenShift console",
+        include_str!("../../policies/tests/runs/rerun-openshift-console.yaml"),
+    ),
+    (
+        "Run again with kubectl",
+        include_str!("../../policies/tests/runs/rerun-kubectl.yaml"),
+    ),
+];
+
+/// Policies to choose from besides the packs: a title, the file's name, and the file.
+const POLICIES: [(&str, &str, &str); 2] = [
+    (
+        "The Runs of one team",
+        "team-web.yaml",
+        include_str!("../../examples/policies/team-web.yaml"),
+    ),
+    (
+        "An integration of your own",
+        "in-house.yaml",
+        include_str!("../../examples/policies/in-house.yaml"),
+    ),
+];
+
+/// What somebody gave on the command line.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OwnFiles {
+    /// The policy files; empty where none are given.
+    pub policies: Vec<PolicyFile>,
+    /// The text of the Run's file.
+    pub run: Option<String>,
+    /// Whether the built-in policies are loaded.
+    pub builtin: bool,
+}
+
+/// What the page asks for once.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Start {
+    version: &'static str,
+    most_request_bytes: usize,
+    /// Names of what can be loaded besides.
+    packs: Vec<&'static str>,
+    policy_samples: Vec<PolicySample>,
+    run_samples: Vec<RunSample>,
+    begin: Begin,
+}
+
+#[derive(Debug, Serialize)]
+struct PolicySample {
+    title: String,
+    files: Vec<PolicyFile>,
+}
+
+#[derive(Debug, Serialize)]
+struct RunSample {
+    title: &'static str,
+    text: String,
+}
+
+/// What stands in the page before anything is typed.
+#[derive(Debug, Serialize)]
+struct Begin {
+    builtin: bool,
+    policies: Vec<PolicyFile>,
+    run: String,
+}
+
+/// What the page begins with, as JSON.
+pub(super) fn start(own: OwnFiles) -> Result<Vec<u8>, serde_json::Error> {
+    let packs = builtin::packs();
+    let mut policy_samples: Vec<PolicySample> = POLICIES
+        .iter()
+        .map(|(title, name, text)| PolicySample {
+            title: (*title).to_owned(),
+            files: vec![PolicyFile {
+                name: (*name).to_owned(),
+                text: (*text).to_owned(),
+            }],
+        })
+        .collect();
+    policy_samples.extend(packs.iter().map(|pack| PolicySample {
+        title: format!("Shipped: {}", pack.name),
+        files: files(pack),
+    }));
+    let starter = packs.first().map(files).unwrap_or_default();
+    let first_run = RUNS.first().map(|(_, text)| (*text).to_owned()).unwrap_or_default();
+    let start = Start {
+        version: env!("CARGO_PKG_VERSION"),
+        most_request_bytes: MOST_REQUEST_BYTES,
+        packs: packs.iter().map(|pack| pack.name).collect(),
+        policy_samples,
+        run_samples: RUNS
+            .iter()
+            .map(|(title, text)| RunSample {
+                title,
+                text: (*text).to_owned(),
+            })
+            .collect(),
+        begin: Begin {
+            builtin: own.builtin,
+            policies: if own.policies.is_empty() { starter } else { own.policies },
+            run: own.run.unwrap_or(first_run),
+        },
+    };
+    serde_json::to_vec(&start)
+}
+
+fn files(pack: &Pack) -> Vec<PolicyFile> {
+    let texts = pack.texts().into_iter();
+    texts
+        .map(|text| PolicyFile {
+            name: text.name,
+            // Embedded files are UTF-8; a test of theirs says so.
+            text: String::from_utf8_lossy(&text.content).into_owned(),
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::play::{Question, answer};
+
+    #[test]
+    fn every_sample_is_one_that_the_engine_takes() {
+        for (title, _, text) in POLICIES {
+            let policies = vec![PolicyFile {
+                name: title.to_owned(),
+                text: text.to_owned(),
+            }];
+            let answer = answer(&Question {
+                policies,
+                ..Question::default()
+            });
+            assert!(answer.problems.is_empty(), "{title}: {:?}", answer.problems);
+        }
+        for pack in builtin::packs() {
+            let answer = answer(&Question {
+                policies: files(&pack),
+                ..Question::default()
+            });
+            assert!(answer.problems.is_empty(), "{}: {:?}", pack.name, answer.problems);
+        }
+        for (title, text) in RUNS {
+            let answer = answer(&Question {
+                run: text.to_owned(),
+                ..Question::default()
+            });
+            assert_eq!(
+                (answer.runs.len(), answer.mistakes.as_slice()),
+                (1, [].as_slice()),
+                "{title}"
+            );
+        }
+    }
+
+    #[test]
+    fn every_example_is_there_to_choose() {
+        for entry in std::fs::read_dir("examples").unwrap() {
+            let path = entry.unwrap().path();
+            if path.extension().is_some_and(|ending| ending == "yaml") {
+                let text = std::fs::read_to_string(&path).unwrap();
+                assert!(RUNS.iter().any(|(_, run)| *run == text), "{}", path.display());
+            }
+        }
+        for entry in std::fs::read_dir("examples/policies").unwrap() {
+            let path = entry.unwrap().path();
+            let text = std::fs::read_to_string(&path).unwrap();
+            let is_there = POLICIES
+                .iter()
+                .any(|(_, name, policy)| path.ends_with(name) && *policy == text);
+            assert!(is_there, "{}", path.display());
+        }
+    }
+}

@@ -1,0 +1,8 @@
+//! `runstamp play`: what the server lets in, what it answers, and the page itself in a real browser.
+#![cfg(test)]
+
+mod common;
+#[path = "play/endpoints.rs"]
+mod endpoints;
+#[path = "play/served.rs"]
+mod served;
