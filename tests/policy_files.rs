@@ -58,6 +58,9 @@ fn files_of_err_have_the_diagnostics_beside_them() {
     for case in cases {
         let (files, loaded) = read_case(&case);
         assert!(!loaded.problems.is_empty(), "{} has no problem", case.display());
+        for problem in &loaded.problems {
+            assert!(problem.help.is_some(), "what to do about it? {}", problem.message);
+        }
         if !agrees_with_golden(&case.with_extension("txt"), &rendered(&files, &loaded)) {
             differing.push(case);
         }
