@@ -132,7 +132,7 @@ fn related_places_in_another_file_follow_as_notes() {
     assert_eq!(
         render(&problem, &files, Style::Plain),
         "\
-warning: two of a name
+warning[unknown-field]: two of a name
  --> a.yaml:1:7
   |
 1 | name: x

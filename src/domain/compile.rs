@@ -7,7 +7,7 @@ mod acceptances;
 mod constraints;
 mod context;
 mod declarations;
-mod defaults;
+pub mod defaults;
 mod digest;
 mod evasion;
 mod identities;

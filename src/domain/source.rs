@@ -116,6 +116,13 @@ impl Problem {
         }
     }
 
+    /// The same with something to do about it, if there is anything at all to be said.
+    #[must_use]
+    pub fn with_advice(mut self) -> Self {
+        self.help = self.help.or_else(|| self.code.advice().map(str::to_owned));
+        self
+    }
+
     /// Adds the text under the marked place.
     #[must_use]
     pub fn with_label(mut self, label: impl Into<String>) -> Self {

@@ -95,8 +95,9 @@ impl Fields<'_> {
             // A misspelt field is reported once, as that.
             if !self.is_misspelt(name) {
                 let message = format!("{} needs the field {}", self.owner, quoted(name));
+                let problem = Problem::error(Code::MissingField, self.place, message);
                 self.problems
-                    .push(Problem::error(Code::MissingField, self.place, message));
+                    .push(problem.with_help(format!("write {name}: beside it")));
             }
             return None;
         };
@@ -191,8 +192,8 @@ impl Fields<'_> {
             [] if self.entries.iter().any(|(_, value)| value.is_some()) => {}
             [] => {
                 let message = format!("{} needs one of {forms}", self.owner);
-                self.problems
-                    .push(Problem::error(Code::MissingField, self.place, message));
+                let problem = Problem::error(Code::MissingField, self.place, message);
+                self.problems.push(problem.with_help("write one of them"));
             }
             several => {
                 let message = format!(
@@ -200,8 +201,15 @@ impl Fields<'_> {
                     self.owner,
                     several.join(" and ")
                 );
-                self.problems
-                    .push(Problem::error(Code::ConflictingFields, self.place, message).with_help("keep one of them"));
+                let mut places = self
+                    .entries
+                    .iter()
+                    .filter(|(key, _)| several.contains(&key.value.as_str()))
+                    .map(|(key, _)| key.span);
+                let first = places.next().unwrap_or(self.place);
+                let problem = Problem::error(Code::ConflictingFields, first, message).with_help("keep one of them");
+                let problem = places.fold(problem, |problem, place| problem.with_related(place, "and this"));
+                self.problems.push(problem);
             }
         }
         false

@@ -21,7 +21,7 @@ impl Problems {
         if self.is_full() {
             self.has_more = true;
         } else {
-            self.found.push(problem);
+            self.found.push(problem.with_advice());
         }
     }
 

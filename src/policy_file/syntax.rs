@@ -159,7 +159,11 @@ fn words(kind: &ErrorKind) -> (String, Option<&'static str>) {
             Some("remove it, or quote the value that it belongs to"),
         ),
         ErrorKind::MismatchedFlowCollectionEnd { open, close } => {
-            return (format!("expected the bracket that closes {open}, found {close}"), None);
+            let message = format!("expected the bracket that closes {open}, found {close}");
+            return (
+                message,
+                Some("close the brackets in the order in which they were opened, the last one first"),
+            );
         }
         ErrorKind::ExpectedFlowMappingSeparator => ("expected a comma or }", Some(COMMA)),
         ErrorKind::ExpectedFlowSequenceSeparator => ("expected a comma or ]", Some(COMMA)),
@@ -172,7 +176,10 @@ fn words(kind: &ErrorKind) -> (String, Option<&'static str>) {
                 Some(QUOTE),
             );
         }
-        ErrorKind::CommentNotSeparated => ("a comment needs a space before its #", None),
+        ErrorKind::CommentNotSeparated => (
+            "a comment needs a space before its #",
+            Some("write the space, or quote the value that the # belongs to"),
+        ),
         ErrorKind::ExpectedDocumentStart => (
             "expected the end of the document or of the file",
             Some(
@@ -188,7 +195,10 @@ fn words(kind: &ErrorKind) -> (String, Option<&'static str>) {
             "this escape has too few digits or stands for no character",
             Some("use single quotes: in them a backslash is a backslash"),
         ),
-        ErrorKind::InvalidDocumentEnd => ("there is text after the end of the document", None),
+        ErrorKind::InvalidDocumentEnd => (
+            "there is text after the end of the document",
+            Some("begin another document with --- on a line of its own"),
+        ),
         ErrorKind::UndeclaredTagHandle => (
             "a value begins with a YAML tag that nobody declares",
             Some("quote a value that begins with !"),

@@ -93,6 +93,16 @@ impl Expected<'_> {
                     _ => "put it in brackets".to_owned(),
                 });
             }
+            (Self::Text, _) => "write a single text",
+            (Self::Word(_), _) => "write one of these words",
+            (Self::Boolean, _) => "write true or false",
+            (Self::Integer, _) => "write a whole number",
+            (Self::List(_), _) => {
+                "write a list: each entry on a line of its own behind a dash, or all of them in brackets"
+            }
+            (Self::Mapping(_) | Self::Fields(_), _) => {
+                "write fields: each on a line of its own as name: value, or all in braces"
+            }
             _ => return None,
         };
         Some(help.to_owned())

@@ -56,11 +56,8 @@ pub fn compile_texts(texts: PolicyTexts) -> Compiled {
     let occupied = occupied(&loaded, &files);
     // Files that were cut to nothing are no policies, and no reason to give up those that were in force.
     if expects_policies && occupied.range(own_files).next().is_none() {
-        found.push(Problem::error(
-            Code::NoPolicies,
-            nowhere(),
-            "the policy files hold no policies",
-        ));
+        let problem = Problem::error(Code::NoPolicies, nowhere(), "the policy files hold no policies");
+        found.push(problem.with_help("write a document of kind RunPolicy, or leave the path out"));
     }
     let explained: BTreeSet<u32> = found.iter().map(|problem| problem.span.file).collect();
     for group in groups {
@@ -213,7 +210,12 @@ mod tests {
         );
         // One file of several may be empty.
         assert_eq!(compiled(&[], &[("a", &[("x", ""), ("p.yaml", POLICY)], &[])]), [""; 0]);
-        assert_eq!(compiled(&[""], &[good]), ["error: the policy files hold no policies"]);
+        assert_eq!(
+            compiled(&[""], &[good]),
+            [
+                "error[no-policies]: the policy files hold no policies; write a document of kind RunPolicy, or leave the path out"
+            ]
+        );
     }
 
     #[test]

@@ -24,7 +24,8 @@ pub(super) struct Context {
 
 impl Context {
     /// Adds a problem; what it repeats of the user's text cannot break its line.
-    pub(super) fn report(&mut self, mut problem: Problem) {
+    pub(super) fn report(&mut self, problem: Problem) {
+        let mut problem = problem.with_advice();
         let labels = problem.related.iter_mut().map(|(_, label)| label);
         let texts = [&mut problem.message, &mut problem.label]
             .into_iter()

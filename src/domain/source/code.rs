@@ -101,6 +101,30 @@ codes! {
 }
 
 impl Code {
+    /// What to do about it, where the problem itself does not say so.
+    pub fn advice(self) -> Option<&'static str> {
+        Some(match self {
+            Self::MissingField => "write it",
+            Self::WrongType => "put it in quotation marks if it is meant as text",
+            Self::BadNumber => "write it in decimal, without leading zeros",
+            Self::UnknownWord | Self::BadTemplate => "write one of these",
+            Self::DuplicateEntry => "remove one of the two",
+            Self::DuplicateDeclaration => "rename one of the two",
+            Self::BadName => "write a name of letters, digits and hyphens",
+            Self::BadUser => "write the name as the API server does: kubectl auth whoami prints it",
+            Self::BadPattern => "mend it; a backslash before a character takes its special meaning",
+            Self::BadPath => "mend it; the form is that of RFC 9535, such as $.spec.params[0].value",
+            Self::BadSelector => {
+                "write it as Kubernetes does: In and NotIn take values, Exists and DoesNotExist take none"
+            }
+            Self::BadFactValue => "write a value of that type",
+            Self::BadSchema => "change one of the terms",
+            Self::BadValue => "write a value that fits",
+            Self::ContradictingRules => "take it out of the rule",
+            _ => return None,
+        })
+    }
+
     /// The code of that word.
     pub fn from_word(word: &str) -> Option<Self> {
         Self::ALL.iter().copied().find(|code| code.word() == word)

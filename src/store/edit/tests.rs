@@ -71,7 +71,9 @@ fn a_misspelt_field_is_refused_with_its_place_and_the_right_spelling() {
     };
     assert_eq!(mistake.key.as_deref(), Some("p.yaml"));
     assert!(
-        mistake.line.starts_with("configmap/m/p.yaml:4:8: error: "),
+        mistake
+            .line
+            .starts_with("configmap/m/p.yaml:4:8: error[unknown-field]: "),
         "{mistake:?}"
     );
     assert!(mistake.line.contains("did you mean require?"), "{mistake:?}");
@@ -106,7 +108,7 @@ fn what_was_wrong_before_stands_in_nobodys_way() {
     let judgement = judged(&[("m", MISSPELT), ("mm", MISSPELT)], "mm", Some(&policy("mm")));
     assert_eq!(judgement.mistakes, []);
     assert_eq!(judgement.warnings.len(), 2, "{judgement:?}");
-    assert!(judgement.warnings[1].starts_with("was wrong before: configmap/m/p.yaml:4:8: error: "));
+    assert!(judgement.warnings[1].starts_with("was wrong before: configmap/m/p.yaml:4:8: error[unknown-field]: "));
     // A mistake that stays in a file which the edit changes refuses it all the same.
     let worse = format!("# a comment\n{MISSPELT}");
     assert_eq!(judged(&[("m", MISSPELT)], "m", Some(&worse)).mistakes.len(), 1);
