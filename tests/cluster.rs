@@ -33,6 +33,8 @@ mod glob;
 mod golden;
 #[path = "common/readme.rs"]
 mod readme;
+#[path = "common/session.rs"]
+mod session;
 
 mod cluster {
     pub(crate) mod casts;
@@ -63,4 +65,5 @@ mod cluster {
     mod status;
     pub(crate) mod suites;
     mod supervision;
+    mod tutorial;
 }

@@ -184,5 +184,13 @@ fn what_the_webhooks_tell_the_audit_log_is_understood() {
         .policies()
         .map(|policy| (policy.policy.as_str(), policy.changed, policy.refused, policy.warned))
         .collect();
-    assert_eq!(found, [("mild", 0, 0, 1), ("s", 1, 1, 0), ("strict", 0, 1, 0)]);
+    assert_eq!(
+        found,
+        [
+            ("complete", 1, 0, 0),
+            ("mild", 0, 0, 1),
+            ("s", 1, 1, 0),
+            ("strict", 0, 1, 0)
+        ]
+    );
 }

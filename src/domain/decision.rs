@@ -135,6 +135,11 @@ impl ShadowOutcome {
         matches!(self.outcome, "Inject" | "Overwrite" | "Violation" | "Warning")
     }
 
+    /// Whether the detail is a value that the policy would have put in.
+    pub fn is_put(&self) -> bool {
+        matches!(self.outcome, "Inject" | "Overwrite")
+    }
+
     /// Whether the detail is what is wrong with the Run.
     pub fn is_fault(&self) -> bool {
         matches!(self.outcome, "Violation" | "Warning" | "Audited")

@@ -18,7 +18,7 @@ use super::schema;
 use super::words::{Mode, Place, Reaction, RunKind};
 
 pub use required::judge_requirements;
-pub use trial::would_find_fault;
+pub use trial::{has_trial, would_find_fault};
 
 /// What judging needs to know besides the keys.
 #[derive(Debug, Clone, Copy)]

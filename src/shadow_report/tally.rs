@@ -39,7 +39,7 @@ pub struct PolicyTally {
     pub other_namespaces: u64,
     /// Requests by who sent them.
     pub users: Users,
-    /// The first Runs, each of another namespace, kind or user.
+    /// The first Runs, each of another fate, namespace, kind or user.
     pub examples: Vec<Example>,
 }
 
@@ -81,6 +81,8 @@ pub struct Example {
     pub name: String,
     /// Who sent it.
     pub user: String,
+    /// `refused`, `warned` or `changed`.
+    pub fate: &'static str,
 }
 
 fn is_zero(count: &u64) -> bool {
@@ -126,8 +128,16 @@ impl PolicyTally {
             Some(name) if name.starts_with("serviceaccount:") => users.service_accounts += 1,
             Some(_) => users.system += 1,
         }
+        let fate = if is_refused {
+            "refused"
+        } else if has(&["Warning"]) {
+            "warned"
+        } else {
+            "changed"
+        };
         let is_new = |example: &Example| {
-            (&example.namespace, &example.kind, &example.user) != (&told.namespace, &told.kind, &told.user)
+            (example.fate, &example.namespace, &example.kind, &example.user)
+                != (fate, &told.namespace, &told.kind, &told.user)
         };
         if self.examples.len() < MAX_EXAMPLES && self.examples.iter().all(is_new) {
             self.examples.push(Example {
@@ -135,6 +145,7 @@ impl PolicyTally {
                 kind: short(&told.kind),
                 name: short(&told.name),
                 user: short(&told.user),
+                fate,
             });
         }
     }

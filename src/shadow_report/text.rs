@@ -68,7 +68,14 @@ impl PolicyTally {
         }
         writeln!(text, "policy {} would have {}", self.policy, fates.join(" and "))?;
         let mut keys: Vec<_> = self.keys.iter().collect();
-        keys.sort_by_key(|key| std::cmp::Reverse(key.count));
+        // What would have stopped somebody first.
+        let rank = |outcome: &str| {
+            ["Violation", "Warning", "Overwrite"]
+                .iter()
+                .position(|known| *known == outcome)
+                .unwrap_or(usize::MAX)
+        };
+        keys.sort_by_key(|key| (rank(&key.outcome), std::cmp::Reverse(key.count)));
         for key in keys.iter().take(MAX_PRINTED) {
             write!(text, "  {:<9}  {} ({}×)", key.outcome, key.field, key.count)?;
             match &key.fault {
@@ -109,8 +116,8 @@ impl PolicyTally {
             let label = if position == 0 { "such as" } else { "" };
             writeln!(
                 text,
-                "  {label:<9}  {} {}/{} by {}",
-                example.kind, example.namespace, example.name, example.user
+                "  {label:<9}  {} {}/{} by {}, {}",
+                example.kind, example.namespace, example.name, example.user, example.fate
             )?;
         }
         Ok(())

@@ -100,6 +100,9 @@ impl Search<'_> {
             Event::PolicySkipped { policy, .. } => writers.iter().any(|writer| writer.name == *policy),
             _ => false,
         });
+        for fact in self.facts_missed_at(key) {
+            self.about_fact(&fact);
+        }
         for policy in writers {
             let asks = policy.matcher.trigger.as_ref();
             let conditions = [
@@ -118,6 +121,20 @@ impl Search<'_> {
                 }
             }
         }
+    }
+
+    /// The facts for want of which a key was left out, or another one of its group.
+    fn facts_missed_at(&self, key: &str) -> Vec<String> {
+        let events = self.trace.events.iter();
+        let reasons = events.filter_map(|event| match event {
+            Event::KeySkipped { field, reason, .. } if within_brackets(field) == Some(key) => Some(reason),
+            _ => None,
+        });
+        let words = reasons.flat_map(|reason| reason.split_whitespace());
+        words
+            .filter_map(|word| word.strip_prefix("trigger."))
+            .map(str::to_owned)
+            .collect()
     }
 
     /// What is known of a fact, and of the one that it follows from.

@@ -6,7 +6,7 @@ use super::settle::{order_matters, settle};
 use super::standing::{judge_child, judge_late_state, judge_nested, judge_user_values, judge_values};
 use crate::domain::decision::{Decision, FactReport, Lineage, Verdict};
 use crate::domain::inject::inject;
-use crate::domain::judge::{Bench, at_most_warn, judge_requirements, would_find_fault};
+use crate::domain::judge::{Bench, at_most_warn, has_trial, judge_requirements, would_find_fault};
 use crate::domain::lineage::lineage;
 use crate::domain::matching::{NamespaceLabels, matches};
 use crate::domain::patch::{self, Puts};
@@ -102,11 +102,13 @@ pub(super) fn mutate(
         let is_ours = |key: &str| puts.annotations.contains_key(key);
         bench.judge_rules(keys, &value_of, &is_ours, &|_| true, &mut decision.violations);
         judge_requirements(&bench, &value_of, &mut decision.violations);
-        decision.shadow.extend(would_find_fault(&bench, |bench, trial| {
+        let faults = would_find_fault(&bench, &decision.shadow, |bench, would_set, trial| {
             judge_user_values(bench, &view, &declared, &injections.claims, trial);
             judge_nested(bench, run, trial);
+            let value_of = |key: &str| value_of(key).or_else(|| would_set(key));
             judge_requirements(bench, &value_of, &mut trial.violations);
-        }));
+        });
+        decision.shadow.extend(faults);
     }
     decision.patch = patch::build(&view, puts);
     report_facts(&matched.context, options, &mut decision);
@@ -157,11 +159,15 @@ pub(super) fn validate(
     bench.judge_rules(keys, &value_of, &is_ours, &|_| true, &mut decision.violations);
     judge_requirements(&bench, &value_of, &mut decision.violations);
     // Judged here alone: every value is there now, and a Run that is refused before would be refused anyway.
-    decision.shadow = would_find_fault(&bench, |bench, trial| {
-        judge_values(bench, &stored, &declared, &vouched, &mut trial.violations);
-        judge_nested(bench, run, trial);
-        judge_requirements(bench, &value_of, &mut trial.violations);
-    });
+    if has_trial(&matched.policies) {
+        let would_set = inject(&matched.policies, &mut reading, &matched.context.facts, set, None).shadow;
+        decision.shadow = would_find_fault(&bench, &would_set, |bench, would_set, trial| {
+            judge_values(bench, &stored, &declared, &vouched, &mut trial.violations);
+            judge_nested(bench, run, trial);
+            let value_of = |key: &str| value_of(key).or_else(|| would_set(key));
+            judge_requirements(bench, &value_of, &mut trial.violations);
+        });
+    }
     report_facts(&matched.context, options, &mut decision);
     decision.trace = trace;
     conclude(decision)

@@ -151,7 +151,7 @@ fn judge(
                 &mut decision.violations,
             );
         }
-        decision.shadow = would_find_fault(&bench, |bench, trial| {
+        decision.shadow = would_find_fault(&bench, &[], |bench, _, trial| {
             for (key, value) in &changed {
                 let field = || FieldPath::annotation(key);
                 bench.judge(Place::Annotation, key, value, &field, &mut trial.violations);
