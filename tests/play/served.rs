@@ -27,8 +27,13 @@ impl Drop for Served {
 impl Served {
     /// Starts it on a free port.
     pub(crate) fn start(arguments: &[&str]) -> Self {
+        Self::start_on(arguments, "0")
+    }
+
+    /// Starts it on this port.
+    pub(crate) fn start_on(arguments: &[&str], port: &str) -> Self {
         let mut child = command(arguments)
-            .args(["--port", "0"])
+            .args(["--port", port])
             .stdout(Stdio::piped())
             .spawn()
             .unwrap();
@@ -43,7 +48,6 @@ impl Served {
         Self { child, stdout, address }
     }
 
-    #[allow(dead_code, reason = "for browsers")]
     /// Where the page is.
     pub(crate) fn url(&self) -> String {
         format!("http://{}/", self.address)

@@ -80,6 +80,7 @@ async function ask() {
   asking?.abort();
   const mine = new AbortController();
   asking = mine;
+  document.body.dataset.busy = "true";
   let shown;
   try {
     const body = JSON.stringify(question());
