@@ -2,6 +2,7 @@
 //!
 //! Data goes to stdout, errors to stderr. Exit codes: 0 fine, 1 what was examined is bad, 2 the question could not be answered.
 
+mod audit;
 mod certs;
 mod check;
 mod completions;
@@ -40,6 +41,7 @@ enum Command {
     Check(check::CheckArgs),
     Review(review::ReviewArgs),
     Test(test::TestArgs),
+    Audit(audit::AuditArgs),
     Keys(keys::KeysArgs),
     Certs(certs::CertsArgs),
     Manifests(manifests::ManifestsArgs),
@@ -72,6 +74,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Check(arguments) => check::run(arguments),
         Command::Review(arguments) => review::run(arguments),
         Command::Test(arguments) => test::run(arguments),
+        Command::Audit(arguments) => audit::run(arguments),
         Command::Keys(arguments) => keys::run(arguments),
         Command::Certs(arguments) => certs::run(arguments),
         Command::Manifests(arguments) => manifests::run(arguments),

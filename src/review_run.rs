@@ -2,7 +2,9 @@
 
 mod input;
 
-pub use self::input::{InputError, Request, read_documents, read_old, read_reviews, runs_of};
+pub use self::input::{
+    InputError, Request, open, read_documents, read_documents_from, read_old, read_reviews, runs_of,
+};
 
 use std::sync::Arc;
 

@@ -113,16 +113,31 @@ fn kind_of(document: &Value) -> Option<(RunKind, &str)> {
 /// # Errors
 /// When the file cannot be read.
 pub fn read_documents(path: &Path) -> Result<Vec<Value>, InputError> {
+    read_documents_from(path, open(path)?)
+}
+
+/// Opens a file; `-` is stdin.
+///
+/// # Errors
+/// When it cannot be opened.
+pub fn open(path: &Path) -> Result<Box<dyn Read>, InputError> {
+    if path == Path::new("-") {
+        return Ok(Box::new(io::stdin().lock()));
+    }
+    let file = std::fs::File::open(path).map_err(|source| InputError::Open {
+        path: path.to_owned(),
+        source,
+    })?;
+    Ok(Box::new(file))
+}
+
+/// The documents of a file that has been opened already.
+///
+/// # Errors
+/// When it cannot be read.
+pub fn read_documents_from(path: &Path, reader: impl Read) -> Result<Vec<Value>, InputError> {
     let mut text = String::new();
-    let read = if path == Path::new("-") {
-        io::stdin().lock().take(MAX_INPUT_BYTES + 1).read_to_string(&mut text)
-    } else {
-        let file = std::fs::File::open(path).map_err(|source| InputError::Open {
-            path: path.to_owned(),
-            source,
-        })?;
-        file.take(MAX_INPUT_BYTES + 1).read_to_string(&mut text)
-    };
+    let read = reader.take(MAX_INPUT_BYTES + 1).read_to_string(&mut text);
     read.map_err(|source| InputError::Read {
         path: path.to_owned(),
         source,
