@@ -221,7 +221,7 @@ fn what_cannot_be_answered_is_said() {
         (
             vec!["-f", "-"],
             &broken.to_string(),
-            "error: failed to read -: expected a TaskRun in its place 1, found something else: ",
+            "error: failed to read -: Run 1 cannot be read as a TaskRun: invalid type: sequence, expected a map of strings",
         ),
         (
             vec!["-A", "-f", "-"],

@@ -4,6 +4,7 @@ mod dump;
 mod junit;
 mod outcome;
 
+use std::ops::ControlFlow;
 use std::path::PathBuf;
 
 use anyhow::{Context, anyhow, bail};
@@ -13,7 +14,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use super::Verdict;
 use super::output::{self, OutputFormat};
 use super::policy_args::PolicyArgs;
-use crate::cluster::{ListError, Listed, RunLister, Scope};
+use crate::cluster::{Listed, RunLister, Scope};
 use crate::domain::audit::{Auditor, Found};
 use crate::domain::policy_set::PolicySet;
 use crate::domain::words::RunKind;
@@ -100,8 +101,8 @@ struct Audit<'a> {
 impl<'a> Audit<'a> {
     fn new(arguments: &'a AuditArgs, set: &'a PolicySet) -> Self {
         // Shows nothing unless stderr is a terminal.
-        let progress = ProgressBar::new_spinner();
-        if let Ok(style) = ProgressStyle::with_template("{msg} {human_pos} Runs looked at, {elapsed}") {
+        let progress = ProgressBar::new(0);
+        if let Ok(style) = ProgressStyle::with_template("{msg:12} {wide_bar} {human_pos}/{human_len} {elapsed}") {
             progress.set_style(style);
         }
         Self {
@@ -135,19 +136,29 @@ impl<'a> Audit<'a> {
                 continue;
             };
             self.progress.set_message(kind.plural);
-            let outcome = lister
-                .each_page(kind.plural, version, |page| self.look_at_page(kind.kind, &page))
-                .await;
-            match outcome {
-                Ok(()) => {}
-                Err(ListError::Stopped(error)) => return Err(error),
-                Err(error) => self.unanswered.push(format!("{:#}", anyhow!(error))),
+            let mut stopped = Ok(());
+            let look = |page: Listed<'_>| {
+                stopped = self.look_at_page(kind.kind, &page);
+                if stopped.is_ok() {
+                    ControlFlow::Continue(())
+                } else {
+                    ControlFlow::Break(())
+                }
+            };
+            let outcome = lister.each_page(kind.plural, version, look).await;
+            stopped?;
+            if let Err(error) = outcome {
+                self.unanswered.push(format!("{:#}", anyhow!(error)));
             }
         }
         Ok(())
     }
 
     fn look_at_page(&mut self, kind: RunKind, page: &Listed<'_>) -> anyhow::Result<()> {
+        // Where labels select, the API server does not say how many are left.
+        let left = page.remaining.map_or(0, |remaining| remaining + page.runs.len() as u64);
+        self.progress
+            .set_length(self.progress.position() + left.max(page.runs.len() as u64));
         for run in &page.runs {
             self.look(kind, run)?;
         }
@@ -156,6 +167,10 @@ impl<'a> Audit<'a> {
 
     fn look_at_dumps(&mut self) -> anyhow::Result<()> {
         let files = &self.arguments.files;
+        // Nobody knows how many Runs a dump holds.
+        if let Ok(style) = ProgressStyle::with_template("{spinner} {human_pos} Runs {elapsed}") {
+            self.progress.set_style(style);
+        }
         let (mut lists, mut others) = (0, 0);
         for file in files {
             let rest = dump::each_run(file, &mut |kind, run| self.look(kind, run))?;
@@ -180,12 +195,10 @@ impl<'a> Audit<'a> {
     }
 
     fn look(&mut self, kind: RunKind, run: &str) -> anyhow::Result<()> {
-        let found = self.auditor.look(kind, run).with_context(|| {
-            format!(
-                "expected a {kind} in its place {}, found something else",
-                self.auditor.tally().all() + 1
-            )
-        })?;
+        let found = self
+            .auditor
+            .look(kind, run)
+            .with_context(|| format!("Run {} cannot be read as a {kind}", self.auditor.tally().all() + 1))?;
         self.progress.inc(1);
         found.map_or(Ok(()), |found| self.tell(found))
     }

@@ -1,5 +1,6 @@
 //! Listing the Runs of a cluster, a page at a time: reads only, one request after the other, and none too fast.
 
+use std::ops::ControlFlow;
 use std::time::Duration;
 
 use axum::http::{Request, StatusCode};
@@ -13,6 +14,7 @@ use tokio::time::{Instant, sleep_until, timeout};
 use url::form_urlencoded::Serializer;
 
 use super::{ClusterError, connect};
+use crate::domain::run::Object;
 use crate::domain::words::RunKind;
 
 /// Runs that one request asks for.
@@ -68,7 +70,7 @@ pub struct Served {
 /// Why the Runs of a kind cannot be listed.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
-pub enum ListError<E> {
+pub enum ListError {
     /// The right is missing; here is which.
     #[error("expected the right to list {0}, found none")]
     Forbidden(String),
@@ -92,9 +94,6 @@ pub enum ListError<E> {
         #[source]
         source: serde_json::Error,
     },
-    /// Whoever looks at the Runs cannot go on.
-    #[error(transparent)]
-    Stopped(E),
 }
 
 /// One page, while it is there.
@@ -111,6 +110,7 @@ pub struct RunLister {
     client: Client,
     namespace: Option<String>,
     selector: Option<String>,
+    most_page_bytes: usize,
 }
 
 /// What one request brought.
@@ -122,10 +122,10 @@ enum Answer {
 }
 
 #[derive(Deserialize)]
+#[serde(expecting = "a list of Runs")]
 struct Page<'a> {
-    #[serde(default)]
-    metadata: PageMetadata,
-    #[serde(borrow, default)]
+    metadata: Object<PageMetadata>,
+    #[serde(borrow)]
     items: Vec<&'a RawValue>,
 }
 
@@ -172,6 +172,7 @@ impl RunLister {
             client,
             namespace,
             selector,
+            most_page_bytes: MOST_PAGE_BYTES,
         }
     }
 
@@ -211,16 +212,16 @@ impl RunLister {
         Ok(served.to_vec())
     }
 
-    /// Hands the Runs of a kind over, page by page; nothing is kept of a page.
+    /// Hands the Runs of a kind over, page by page, until whoever looks at them has seen enough; nothing is kept of a page.
     ///
     /// # Errors
-    /// When they cannot all be listed, or whoever looks at them cannot go on.
-    pub async fn each_page<E>(
+    /// When they cannot all be listed.
+    pub async fn each_page(
         &self,
         plural: &str,
         version: &str,
-        mut look: impl FnMut(Listed<'_>) -> Result<(), E>,
-    ) -> Result<(), ListError<E>> {
+        mut look: impl FnMut(Listed<'_>) -> ControlFlow<()>,
+    ) -> Result<(), ListError> {
         let place = (self.namespace.as_ref()).map_or_else(String::new, |namespace| format!("namespaces/{namespace}/"));
         let whereabouts = (self.namespace.as_ref()).map_or_else(
             || "all namespaces".to_owned(),
@@ -249,7 +250,7 @@ impl RunLister {
                     continue;
                 }
                 Answer::TooLarge => {
-                    let message = format!("one Run is larger than {MOST_PAGE_BYTES} bytes");
+                    let message = format!("one Run is larger than {} bytes", self.most_page_bytes);
                     return Err(ListError::Refused { action, message });
                 }
                 // The API server compacts its history after minutes. It offers to go on from the same place as things are now.
@@ -271,7 +272,7 @@ impl RunLister {
                 }
                 Answer::Refused(_, message) => return Err(ListError::Refused { action, message }),
             };
-            let page: Page<'_> = serde_json::from_slice(&bytes).map_err(|source| ListError::Read {
+            let Object(page): Object<Page<'_>> = serde_json::from_slice(&bytes).map_err(|source| ListError::Read {
                 action: action.clone(),
                 source,
             })?;
@@ -284,9 +285,10 @@ impl RunLister {
                 last = place_of(run);
             }
             let remaining = page.metadata.remaining_item_count;
-            look(Listed { runs, remaining }).map_err(ListError::Stopped)?;
-            token = page.metadata.token.filter(|token| !token.is_empty());
-            if token.is_none() {
+            let is_enough = look(Listed { runs, remaining }).is_break();
+            limit = (limit * 2).min(PAGE);
+            token = page.metadata.0.token.filter(|token| !token.is_empty());
+            if token.is_none() || is_enough {
                 return Ok(());
             }
         }
@@ -303,7 +305,7 @@ impl RunLister {
             let answer = self.client.send(request).await?;
             let status = answer.status();
             if status.is_success() {
-                return match Limited::new(answer.into_body(), MOST_PAGE_BYTES).collect().await {
+                return match Limited::new(answer.into_body(), self.most_page_bytes).collect().await {
                     Ok(body) => Ok(Answer::Page(body.to_bytes().into())),
                     Err(error) if error.is::<LengthLimitError>() => Ok(Answer::TooLarge),
                     Err(error) => Err(kube::Error::Service(error)),
@@ -335,4 +337,218 @@ fn place_of(run: &str) -> String {
         metadata: PlacedMetadata { namespace, name },
     } = serde_json::from_str(run).unwrap_or_default();
     format!("{namespace}/{name}")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::VecDeque;
+    use std::sync::{Arc, Mutex};
+
+    use axum::Router;
+    use axum::http::Uri;
+    use serde_json::json;
+
+    use super::*;
+
+    type Script = Vec<(u16, String)>;
+
+    /// An API server that gives these answers, one after the other, and keeps what it was asked.
+    async fn lister(scope: Scope, selector: Option<&str>, script: Script) -> (RunLister, Arc<Mutex<Vec<String>>>) {
+        let asked = Arc::new(Mutex::new(Vec::new()));
+        let (answers, asked_there) = (Arc::new(Mutex::new(VecDeque::from(script))), Arc::clone(&asked));
+        let answer = async move |uri: Uri| {
+            asked_there.lock().unwrap().push(uri.to_string());
+            let (code, body) = answers.lock().unwrap().pop_front().expect("no further question");
+            let code = StatusCode::from_u16(code).unwrap();
+            (code, [("retry-after", "0"), ("content-type", "application/json")], body)
+        };
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        tokio::spawn(async move { axum::serve(listener, Router::new().fallback(answer)).await });
+        let config = kube::Config::new(format!("http://{address}").parse().unwrap());
+        let client = Client::try_from(config).unwrap();
+        (RunLister::new(client, scope, selector.map(str::to_owned)), asked)
+    }
+
+    fn page(names: &[&str], token: &str) -> (u16, String) {
+        let items: Vec<Value> = names
+            .iter()
+            .map(|name| json!({ "metadata": { "namespace": "ci", "name": name } }))
+            .collect();
+        (
+            200,
+            json!({ "metadata": { "continue": token }, "items": items }).to_string(),
+        )
+    }
+
+    /// As the API server says it when its history has been compacted.
+    fn expired(token: &str) -> (u16, String) {
+        let metadata = if token.is_empty() {
+            json!({})
+        } else {
+            json!({ "continue": token })
+        };
+        let body = json!({ "kind": "Status", "code": 410, "reason": "Expired", "metadata": metadata });
+        (410, body.to_string())
+    }
+
+    fn refusal(code: u16, message: &str) -> (u16, String) {
+        (
+            code,
+            json!({ "kind": "Status", "code": code, "message": message }).to_string(),
+        )
+    }
+
+    /// The names that were handed over, or why they were not.
+    async fn names(lister: &RunLister) -> Result<Vec<String>, String> {
+        let mut names = Vec::new();
+        let look = |page: Listed<'_>| {
+            names.extend(page.runs.iter().map(|run| place_of(run)));
+            ControlFlow::Continue(())
+        };
+        let outcome = lister.each_page("taskruns", "v1", look).await;
+        outcome
+            .map(|()| names)
+            .map_err(|error| format!("{:#}", anyhow::anyhow!(error)))
+    }
+
+    async fn check(script: Script, expected: Result<&[&str], &str>) {
+        let (lister, _) = lister(Scope::All, None, script.clone()).await;
+        let expected = expected.map(|names| names.iter().map(|name| format!("ci/{name}")).collect::<Vec<_>>());
+        assert_eq!(names(&lister).await, expected.map_err(str::to_owned), "{script:?}");
+    }
+
+    #[tokio::test]
+    async fn every_page_is_asked_for_once_and_in_order() {
+        let script = vec![page(&["a", "b"], "t/1+="), page(&["c"], "")];
+        let (lister, asked) = lister(Scope::Namespace("ci".to_owned()), Some("app in (shop)"), script).await;
+        assert_eq!(names(&lister).await.unwrap(), ["ci/a", "ci/b", "ci/c"]);
+        assert_eq!(
+            *asked.lock().unwrap(),
+            [
+                "/apis/tekton.dev/v1/namespaces/ci/taskruns?limit=250&labelSelector=app+in+%28shop%29",
+                "/apis/tekton.dev/v1/namespaces/ci/taskruns?limit=250&continue=t%2F1%2B%3D&labelSelector=app+in+%28shop%29",
+            ]
+        );
+    }
+
+    #[tokio::test]
+    async fn a_listing_that_expires_goes_on_where_it_was() {
+        // By the place that the API server offers.
+        check(
+            vec![
+                page(&["a", "b"], "1"),
+                expired("2"),
+                page(&["c", "d"], "3"),
+                page(&["e"], ""),
+            ],
+            Ok(&["a", "b", "c", "d", "e"]),
+        )
+        .await;
+        // From the beginning, where it offers none: what has been seen is not handed over again.
+        check(
+            vec![
+                page(&["a", "b"], "1"),
+                expired(""),
+                page(&["a"], "2"),
+                page(&["b", "ba"], "3"),
+                page(&["c"], ""),
+            ],
+            Ok(&["a", "b", "ba", "c"]),
+        )
+        .await;
+        let mut always = vec![page(&["a"], "1")];
+        always.extend((0..=MOST_RESTARTS).map(|_| expired("2")));
+        let expected = "failed to list taskruns.tekton.dev in all namespaces: the listing expired 6 times; a smaller one is -n NAMESPACE";
+        check(always, Err(expected)).await;
+    }
+
+    #[tokio::test]
+    async fn a_busy_api_server_is_asked_again() {
+        let busy = refusal(429, "too many requests");
+        check(vec![busy.clone(), busy, page(&["a"], "")], Ok(&["a"])).await;
+    }
+
+    #[tokio::test]
+    async fn a_refusal_says_what_was_asked_and_which_right_is_missing() {
+        check(
+            vec![refusal(403, "no")],
+            Err("expected the right to list taskruns.tekton.dev in all namespaces, found none"),
+        )
+        .await;
+        check(
+            vec![refusal(400, "unable to parse requirement")],
+            Err("failed to list taskruns.tekton.dev in all namespaces: unable to parse requirement"),
+        )
+        .await;
+        check(
+            vec![(502, "<html>".to_owned())],
+            Err("failed to list taskruns.tekton.dev in all namespaces: 502 Bad Gateway"),
+        )
+        .await;
+        check(
+            vec![(200, "[]".to_owned())],
+            Err("failed to list taskruns.tekton.dev in all namespaces: invalid type: sequence, expected a list of Runs at line 1 column 0"),
+        )
+        .await;
+    }
+
+    #[tokio::test]
+    async fn a_page_that_is_too_large_is_asked_for_in_parts() {
+        let large = page(&["a".repeat(3000).as_str()], "");
+        let small = |name, token| page(&[name], token);
+        let script = vec![large.clone(), small("a", "1"), small("b", ""), large.clone()];
+        let (mut lister, asked) = lister(Scope::All, None, script).await;
+        lister.most_page_bytes = 1000;
+        assert_eq!(names(&lister).await.unwrap(), ["ci/a", "ci/b"]);
+        let limits = |asked: &[String]| -> Vec<String> {
+            let of = |uri: &String| {
+                uri.split_once("limit=")
+                    .unwrap()
+                    .1
+                    .split('&')
+                    .next()
+                    .unwrap()
+                    .to_owned()
+            };
+            asked.iter().map(of).collect()
+        };
+        assert_eq!(limits(&asked.lock().unwrap()), ["250", "125", "250"]);
+        let (mut lister, asked) = super::tests::lister(Scope::All, None, vec![large; 8]).await;
+        lister.most_page_bytes = 1000;
+        let expected = "failed to list taskruns.tekton.dev in all namespaces: one Run is larger than 1000 bytes";
+        assert_eq!(names(&lister).await, Err(expected.to_owned()));
+        assert_eq!(limits(&asked.lock().unwrap()).last().unwrap(), "1");
+    }
+
+    #[tokio::test]
+    async fn a_kind_is_listed_in_the_newest_version_that_is_served() {
+        let resources = |names: &[&str]| {
+            let resources: Vec<Value> = (names.iter())
+                .map(|name| json!({ "name": name, "singularName": "", "namespaced": true, "kind": "", "verbs": [] }))
+                .collect();
+            (
+                200,
+                json!({ "kind": "APIResourceList", "groupVersion": "", "resources": resources }).to_string(),
+            )
+        };
+        let none = || refusal(404, "not found");
+        for (v1, v1beta1, expected) in [
+            (
+                resources(&["taskruns", "pipelineruns"]),
+                resources(&["taskruns", "customruns"]),
+                [Some("v1"), Some("v1beta1"), Some("v1")],
+            ),
+            (
+                none(),
+                resources(&["taskruns", "pipelineruns"]),
+                [Some("v1beta1"), None, Some("v1beta1")],
+            ),
+            (none(), none(), [None, None, None]),
+        ] {
+            let (lister, _) = lister(Scope::All, None, vec![v1, v1beta1]).await;
+            let served = lister.served().await.unwrap();
+            assert_eq!(served.iter().map(|kind| kind.version).collect::<Vec<_>>(), expected);
+        }
+    }
 }

@@ -639,3 +639,51 @@ fn as_a_dump(cluster: &Cluster, expected: &BTreeSet<(String, String, String, Str
         said.peak_kib / 1024
     ));
 }
+
+/// What the listing of an audit rests on: the API server forgets what was, and offers to go on from the same place.
+#[test]
+fn a_listing_that_has_expired_is_offered_a_place_to_go_on() {
+    // Its cache would remember for a while.
+    let arguments = ["--watch-cache=false".to_owned()];
+    let Some(cluster) = Cluster::start_with(&manifests::crds().unwrap(), &arguments).unwrap() else {
+        return;
+    };
+    let namespace = json!({ "apiVersion": "v1", "kind": "Namespace", "metadata": { "name": NAMESPACES[0] } });
+    cluster.create_object("/api/v1/namespaces", &namespace);
+    let site = Site { cluster: &cluster };
+    for number in 0..3 {
+        site.create("tkn", &run("TaskRun", "run", number * NAMESPACES.len(), json!({})));
+    }
+    let list = "/apis/tekton.dev/v1/taskruns?limit=1";
+    let first = cluster.admin(Method::GET, list, None).body;
+    let token = first["metadata"]["continue"].as_str().unwrap();
+    let (mut answer, mut times) = (None, 0);
+    wait_until("the listing has expired", || {
+        times += 1;
+        let label = json!({ "labels": { "written": format!("{times}-times") } });
+        site.write(&first["items"][0], "tkn", Write::Patch, &label);
+        cluster.plane().compact_etcd().unwrap();
+        let page = cluster.admin(Method::GET, &format!("{list}&continue={token}"), None);
+        let is_expired = page.code == 410;
+        let seen = expect(is_expired, &page);
+        answer = Some(page);
+        seen
+    });
+    let offered = answer.unwrap().body["metadata"]["continue"]
+        .as_str()
+        .unwrap()
+        .to_owned();
+    let rest = cluster
+        .admin(
+            Method::GET,
+            &format!("/apis/tekton.dev/v1/taskruns?continue={offered}"),
+            None,
+        )
+        .body;
+    let names = rest["items"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|run| &run["metadata"]["name"]);
+    assert_eq!(names.collect::<Vec<_>>(), ["run-4", "run-8"]);
+}

@@ -4,6 +4,9 @@ use crate::domain::managed_fields::{self, Elements, ManagedEntry};
 use crate::domain::run::{Object, Run};
 use crate::domain::words::Place;
 
+/// To whom the API server gives what was there before it kept account: whoever wrote it is not known any more.
+const UNKNOWN: &str = "before-first-apply";
+
 /// The managers of a Run's fields. A dump without managedFields has none, and then nobody can tell.
 #[derive(Debug, Default)]
 pub(super) struct Ownership<'a> {
@@ -64,6 +67,9 @@ impl<'a> Ownership<'a> {
             .map(|entry| &*entry.manager)
             .filter(|manager| !manager.is_empty())
             .collect();
+        if managers.contains(&UNKNOWN) {
+            return Vec::new();
+        }
         managers.sort_unstable();
         managers.dedup();
         managers

@@ -2,13 +2,13 @@
 
 use serde_json::{Value, json};
 
-use super::{Finding, ListElement, Reason, RunIdentity};
+use super::finding::{Finding, ListElement, Reason, RunIdentity};
 use crate::domain::field_path::{FieldPath, Segment};
 
 /// The commands, in the order in which they are best run; none where only a person can tell what is right.
 ///
 /// Names come from the cluster or from a file that anybody wrote, so each is quoted for the shell.
-pub fn commands(run: &RunIdentity, findings: &[Finding]) -> Vec<String> {
+pub(super) fn commands(run: &RunIdentity, findings: &[Finding]) -> Vec<String> {
     let of_map = |map: &str| -> Vec<String> {
         let foreign = findings.iter().filter(|finding| is_removed(finding));
         let keys = foreign.filter_map(|finding| key_below(&finding.field, map));

@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
+use super::finding::{Finding, ListElement, Reason};
 use super::identity::{self, EVENT_ID, Named, RESULT, is_uuid};
 use super::stored::{Standing, StoredRun};
-use super::{Finding, ListElement, Reason};
 use crate::domain::field_path::FieldPath;
 use crate::domain::integration::StateKey;
 use crate::domain::policy_set::PolicySet;
