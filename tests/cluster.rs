@@ -42,6 +42,7 @@ mod cluster {
     pub(crate) mod stage;
 
     mod admission_facts;
+    mod audit;
     mod certificates;
     mod children;
     mod corpus;

@@ -1,6 +1,6 @@
 //! `runstamp test`: runs the Suites beside the policies.
 
-mod junit;
+pub(super) mod junit;
 
 use std::error::Error;
 use std::fmt::Write as _;
