@@ -3,6 +3,7 @@
 //! Nothing here reads a file, a clock, the network or the environment; `tests/layering.rs` holds that.
 
 pub mod audit;
+pub mod byte_bits;
 pub mod cause;
 pub mod compile;
 pub mod decision;
