@@ -62,6 +62,7 @@ mod cluster {
     mod reports;
     mod reset_policies;
     mod serving;
+    mod shadow;
     mod shipped;
     mod status;
     pub(crate) mod suites;
