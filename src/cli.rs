@@ -14,6 +14,7 @@ mod policy_args;
 mod review;
 mod schema;
 mod serve;
+mod shadow;
 mod status;
 mod test;
 
@@ -43,6 +44,7 @@ enum Command {
     Review(review::ReviewArgs),
     Play(play::PlayArgs),
     Test(test::TestArgs),
+    Shadow(shadow::ShadowArgs),
     Keys(keys::KeysArgs),
     Certs(certs::CertsArgs),
     Manifests(manifests::ManifestsArgs),
@@ -77,6 +79,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Review(arguments) => review::run(arguments),
         Command::Play(arguments) => play::run(arguments),
         Command::Test(arguments) => test::run(arguments),
+        Command::Shadow(arguments) => shadow::run(arguments),
         Command::Keys(arguments) => keys::run(arguments),
         Command::Certs(arguments) => certs::run(arguments),
         Command::Manifests(arguments) => manifests::run(arguments),

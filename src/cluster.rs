@@ -17,6 +17,7 @@ mod trust;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use kube::api::PostParams;
 use kube::config::Kubeconfig;
 
 pub use certificates::{CertificateKeeping, KeepError, SECRET};
@@ -94,9 +95,30 @@ async fn within<T>(
     }
 }
 
-/// Whether somebody else has written the object since it was read, or has created it.
-fn is_conflict(error: &ClusterError) -> bool {
-    matches!(error, ClusterError::Request { source: kube::Error::Api(status), .. } if status.code == 409)
+impl ClusterError {
+    /// The HTTP status code with which the API server refused, if it has answered.
+    fn status_code(&self) -> Option<u16> {
+        match self {
+            Self::Request {
+                source: kube::Error::Api(status),
+                ..
+            } => Some(status.code),
+            _ => None,
+        }
+    }
+
+    /// Whether somebody else has written the object since it was read, or has created it.
+    fn is_conflict(&self) -> bool {
+        self.status_code() == Some(409)
+    }
+}
+
+/// How an object is written whole, under our name.
+fn post_params() -> PostParams {
+    PostParams {
+        field_manager: Some(FIELD_MANAGER.to_owned()),
+        ..PostParams::default()
+    }
 }
 
 /// The labels of everything that Runstamp itself creates.

@@ -1,13 +1,19 @@
 //! Problems for people and for programs: a snippet with marks, one line for a log, or a JSON object.
 
+mod edits;
 mod excerpt;
+mod explanation;
 mod record;
+mod sarif;
 
 use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Title};
 
+pub use self::edits::{Edit, edit};
 use self::excerpt::Excerpt;
-pub use self::record::{Record, RelatedRecord};
-use crate::domain::source::{Problem, Severity};
+pub use self::explanation::{Explanation, explanations_page, list_of_codes};
+pub use self::record::{FixRecord, Record, RelatedRecord};
+pub use self::sarif::sarif;
+use crate::domain::source::{Problem, Severity, Span};
 use crate::policy_file::SourceFiles;
 use crate::policy_file::problems::is_unprintable;
 
@@ -33,7 +39,8 @@ pub fn render(problem: &Problem, files: &SourceFiles, style: Style) -> String {
     if let Some(excerpt) = &mut excerpt {
         excerpt.mark(problem.span, AnnotationKind::Primary, &problem.label);
     }
-    for (span, label) in &problem.related {
+    let related: Vec<(Span, String)> = related(problem, files).collect();
+    for (span, label) in &related {
         let is_shown = excerpt
             .as_mut()
             .is_some_and(|excerpt| excerpt.extend(*span, AnnotationKind::Context, label));
@@ -41,7 +48,7 @@ pub fn render(problem: &Problem, files: &SourceFiles, style: Style) -> String {
             far.push((*span, label));
         }
     }
-    let title = level.primary_title(printable(&problem.message));
+    let title = level.primary_title(printable(&problem.message)).id(problem.code.word());
     let mut text = render_group(title, excerpt, problem.help.as_deref(), style);
     for (span, label) in far {
         let mut excerpt = Excerpt::around(span, files);
@@ -77,7 +84,7 @@ fn render_group(title: Title<'_>, excerpt: Option<Excerpt<'_>>, help: Option<&st
     text
 }
 
-/// A problem on one line, for logs: `file:line:column: error: message; help`.
+/// A problem on one line, for logs: `file:line:column: error[code]: message; help`.
 pub fn one_line(problem: &Problem, files: &SourceFiles) -> String {
     let severity = severity_word(problem.severity);
     let message = printable(&problem.message);
@@ -87,7 +94,17 @@ pub fn one_line(problem: &Problem, files: &SourceFiles) -> String {
         let position = file.position(problem.span.start);
         format!("{}:{}:{}: ", printable(&file.name), position.line, position.column)
     });
-    format!("{}{severity}: {message}{help}", place.unwrap_or_default())
+    let code = problem.code.word();
+    format!("{}{severity}[{code}]: {message}{help}", place.unwrap_or_default())
+}
+
+/// The other places of a problem, each with its label; whoever reads it cannot mend what is built in.
+pub fn related<'p>(problem: &'p Problem, files: &'p SourceFiles) -> impl Iterator<Item = (Span, String)> {
+    problem.related.iter().map(|(span, label)| {
+        let is_builtin = files.get(*span).is_some_and(|file| file.builtin);
+        let origin = if is_builtin { " (built in)" } else { "" };
+        (*span, format!("{label}{origin}"))
+    })
 }
 
 fn severity_word(severity: Severity) -> &'static str {

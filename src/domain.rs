@@ -13,6 +13,7 @@ pub mod git_url;
 pub mod identity;
 pub mod inject;
 pub mod integration;
+pub mod json_reader;
 pub mod json_text;
 pub mod judge;
 pub mod key_facts;

@@ -17,6 +17,7 @@ pub mod report;
 pub mod review;
 pub mod review_run;
 pub mod server;
+pub mod shadow_report;
 pub mod status;
 pub mod store;
 pub mod suite;

@@ -31,7 +31,7 @@ pub use self::source_files::{Position, SourceFile, SourceFiles};
 
 use self::problems::Problems;
 use crate::domain::definition::{Definitions, SuiteDefinition};
-use crate::domain::source::{Problem, Span};
+use crate::domain::source::{Code, Problem, Span};
 
 /// Bytes of one file; a ConfigMap holds no more.
 pub const LARGEST_FILE: usize = 1024 * 1024;
@@ -101,7 +101,7 @@ fn read_text(text: PolicyText, files: &mut SourceFiles, loaded: &mut Loaded) {
     if content.len() > LARGEST_FILE {
         let file = files.add(name, String::new(), builtin);
         let message = format!("this file is larger than {LARGEST_FILE} bytes");
-        let problem = Problem::error(Span { file, start: 0, end: 0 }, message);
+        let problem = Problem::error(Code::TooLarge, Span { file, start: 0, end: 0 }, message);
         loaded.problems.push(problem.with_help("split it"));
         return;
     }
@@ -116,7 +116,7 @@ fn read_text(text: PolicyText, files: &mut SourceFiles, loaded: &mut Loaded) {
                 start: valid,
                 end: valid.saturating_add(1),
             };
-            let problem = Problem::error(span, "this file is not UTF-8 from here on");
+            let problem = Problem::error(Code::NotText, span, "this file is not UTF-8 from here on");
             loaded.problems.push(problem.with_help("save it as UTF-8"));
             return;
         }

@@ -2,16 +2,21 @@
 //!
 //! Words come from where the reader has them. A test holds the fields against those that the readers ask for.
 
+mod reference;
 mod run_policy;
 mod settings;
 mod suite;
 mod terms;
 
+pub use self::reference::policy_reference;
+
 use serde_json::{Value, json};
 
 use self::terms::{
-    count, exactly_one, flag, integer, list, map, object, reactions, refer, text, texts, with, word, words_of,
+    by_default, count, exactly_one, flag, integer, list, map, object, reactions, refer, text, texts, with, word,
+    words_of,
 };
+use crate::domain::compile::defaults;
 use crate::domain::schema::Format;
 use crate::domain::words::{ConfigPlace, EVENTS, FactName, OnChild, Reaction, ResetRule, RunKind, StateKeyUpdates};
 
@@ -129,15 +134,16 @@ fn metadata() -> Value {
         "maxLength": 253
     });
     let ignored = json!({"description": "For other tools; not read."});
-    let fields = [("name", name), ("labels", ignored.clone()), ("annotations", ignored)];
+    let annotations = json!({
+        "description": "For other tools, but one: runstamp.dev/accept lists the codes of warnings that are meant, with commas."
+    });
+    let fields = [("name", name), ("labels", ignored), ("annotations", annotations)];
     object(fields, &["name"])
 }
 
 fn replace_builtin() -> (&'static str, Value) {
-    (
-        "replaceBuiltin",
-        flag("This document instead of the built-in one of its kind and name, which must exist."),
-    )
+    let description = "This document instead of the built-in one of its kind and name, which must exist.";
+    ("replaceBuiltin", by_default(flag(description), false))
 }
 
 fn kinds() -> (&'static str, Value) {
@@ -164,12 +170,15 @@ fn integration() -> Value {
         kinds(),
         (
             "unknownKeys",
-            reactions(
-                "What an undeclared annotation under the prefix meets; Warn without it.",
-                [Reaction::Allow, Reaction::Warn, Reaction::Deny],
+            by_default(
+                reactions(
+                    "What an undeclared annotation under the prefix meets.",
+                    [Reaction::Allow, Reaction::Warn, Reaction::Deny],
+                ),
+                defaults::UNKNOWN_KEYS.word(),
             ),
         ),
-        validation_action("What a malformed value or a broken rule meets; Deny without it."),
+        validation_action("What a malformed value or a broken rule meets."),
         (
             "config",
             map(
@@ -188,7 +197,11 @@ fn integration() -> Value {
 
 fn validation_action(description: &str) -> (&'static str, Value) {
     let words = [Reaction::Deny, Reaction::Warn, Reaction::Audit];
-    ("validationAction", reactions(description, words))
+    let action = reactions(description, words);
+    (
+        "validationAction",
+        by_default(action, defaults::VALIDATION_ACTION.word()),
+    )
 }
 
 /// What says of a value what it is for.
@@ -225,18 +238,25 @@ fn value_terms() -> Vec<(&'static str, Value)> {
 }
 
 fn template() -> (&'static str, Value) {
-    ("template", flag("Lets $(…) and {{…}} stand in the value."))
+    let description = "Lets $(…) and {{…}} stand in the value.";
+    ("template", by_default(flag(description), false))
 }
 
 fn config_key() -> Value {
     let mut fields = value_terms();
     fields.extend([
         template(),
-        ("required", flag("Must be set once any key of the integration is.")),
+        (
+            "required",
+            by_default(flag("Must be set once any key of the integration is."), false),
+        ),
         ("aliases", texts("Other spellings of this key.")),
         (
             "place",
-            word("Where it stands; annotation without it.", words_of(ConfigPlace::WORDS)),
+            by_default(
+                word("Where it stands.", words_of(ConfigPlace::WORDS)),
+                defaults::PLACE.word(),
+            ),
         ),
     ]);
     object(fields, &[])
@@ -269,19 +289,28 @@ fn state_fields() -> Vec<(&'static str, Value)> {
         ("fieldManagers", texts("Names of the writers in managedFields.")),
         ("creators", list("Who may set it at creation.", refer("creator"))),
         kinds(),
-        ("namespaced", flag("A value begins with a namespace and a slash.")),
+        (
+            "namespaced",
+            by_default(flag("A value begins with a namespace and a slash."), false),
+        ),
         (
             "reset",
-            word("When a Root loses it; Always without it.", words_of(ResetRule::WORDS)),
+            by_default(
+                word("When a Root loses it.", words_of(ResetRule::WORDS)),
+                defaults::RESET.word(),
+            ),
         ),
         (
             "onChild",
-            word("Whether a Child keeps it; Keep without it.", words_of(OnChild::WORDS)),
+            by_default(
+                word("Whether a Child keeps it.", words_of(OnChild::WORDS)),
+                defaults::ON_CHILD.word(),
+            ),
         ),
         (
             "updates",
             word(
-                "What a change by others than the writers meets.",
+                "What a change by others than the writers meets; as Settings say without it.",
                 words_of(StateKeyUpdates::WORDS),
             ),
         ),
@@ -316,7 +345,10 @@ fn trigger_source() -> Value {
     );
     let fields = [
         replace_builtin(),
-        ("precedence", integer("Higher speaks first; 0 without it.")),
+        (
+            "precedence",
+            by_default(integer("Higher speaks first."), defaults::PRECEDENCE),
+        ),
         ("users", texts("Identities whose word is trusted.")),
         (
             "when",

@@ -1,5 +1,8 @@
 //! The decision about a Run for people and programs: what `/mutate` and then `/validate` made of it.
 
+mod explanation;
+mod shadow;
+
 use std::fmt::Write as _;
 
 use serde::Serialize;
@@ -8,6 +11,8 @@ use serde_json::Value;
 use crate::domain::decision::{Decision, Verdict, Violation};
 use crate::domain::schema::quoted;
 use crate::review::{cause_text, warnings};
+
+pub use self::shadow::ShadowReport;
 
 /// What the API server would do with a Run: the contract of `review -o json`.
 #[derive(Debug, Serialize)]
@@ -33,6 +38,9 @@ pub struct Report {
     pub injected: Vec<Injection>,
     /// What policies left out, and why.
     pub skipped: Vec<Skip>,
+    /// What policies in Shadow mode would have done, by both webhooks.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub shadow: Vec<ShadowReport>,
     /// Why the Run is refused.
     pub causes: Vec<CauseReport>,
     /// What the client sees besides.
@@ -46,6 +54,9 @@ pub struct Report {
     /// Why and why not, where it was asked for.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub trace: Option<Vec<String>>,
+    /// The same as data, line by line.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub explanation: Option<Vec<Value>>,
 }
 
 /// Which Run is spoken of.
@@ -181,12 +192,17 @@ impl Report {
             facts: facts(mutated),
             injected: injections(mutated),
             skipped: skips(mutated),
+            shadow: decisions()
+                .flat_map(|decision| &decision.shadow)
+                .map(shadow::report)
+                .collect(),
             causes,
             warnings: all_warnings,
             patch: serde_json::to_value(&mutated.patch).unwrap_or_default(),
             object: if allowed { object } else { Value::Null },
             policy_set,
             trace: None,
+            explanation: None,
         }
     }
 
@@ -197,6 +213,7 @@ impl Report {
             .trace
             .as_ref()
             .map(|trace| trace.events.iter().map(ToString::to_string).collect());
+        self.explanation = decision.trace.as_ref().map(explanation::explanation);
         self
     }
 
@@ -243,6 +260,9 @@ impl Report {
                 "  left out  {} (policy {}): {}",
                 skip.field, skip.policy, skip.reason
             )?;
+        }
+        for shadow in self.shadow.iter().filter(|shadow| shadow.is_change) {
+            writeln!(text, "  shadow    {}", shadow.text())?;
         }
         for line in self.trace.iter().flatten() {
             writeln!(text, "  trace     {line}")?;

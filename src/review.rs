@@ -4,12 +4,14 @@
 
 mod config_map;
 mod reply;
+mod warnings;
 mod wire;
 
 use std::borrow::Cow;
 
 pub use config_map::{ConfigMapReview, POLICIES_LABEL, POLICIES_VALUE, answer_config_map, read_config_map};
-pub use reply::{cause_text, warnings};
+pub use reply::cause_text;
+pub use warnings::warnings;
 
 use crate::domain::decision::{Decision, Verdict};
 use crate::domain::evaluate;
@@ -208,7 +210,9 @@ pub fn decide_with<'a>(
     };
     if let Some(run) = &object {
         subject.origin.read(&run.metadata);
-        options.explain |= subject.dry_run && run.metadata.annotations().get(EXPLAIN) == Some("true");
+        // `/validate` would only repeat the beginning of what `/mutate` has told.
+        options.explain |=
+            webhook == Webhook::Mutate && subject.dry_run && run.metadata.annotations().get(EXPLAIN) == Some("true");
         if subject.name.is_empty() {
             subject.name = Cow::Owned(run.metadata.display_name().into_owned());
         }

@@ -3,6 +3,7 @@
 mod compare;
 mod coverage;
 mod prepare;
+mod why;
 
 pub use self::coverage::{Coverage, Uncovered};
 pub use self::prepare::{PrepareError, Reason, prepare};
@@ -14,6 +15,7 @@ use serde_json::Value;
 
 use self::compare::compare;
 use self::prepare::SuiteSet;
+use self::why::why;
 use crate::domain::definition::CaseDefinition;
 use crate::domain::source::Span;
 use crate::policy_file::SourceFiles;
@@ -44,6 +46,8 @@ pub struct CaseResult<'d> {
     pub line: usize,
     /// Every expectation that does not hold; none: the case has passed.
     pub failures: Vec<Failure>,
+    /// Why what does not hold came out as it did: lines of the trace about it.
+    pub why: Vec<String>,
     /// What came out.
     pub report: Report,
 }
@@ -78,9 +82,10 @@ impl<'d> PreparedCase<'d> {
         let labels = (!self.namespace_labels.is_empty()).then_some(&self.namespace_labels);
         let reviewed = decide_both(&self.review, &self.set.policies, labels)?;
         coverage.count(&self.set.units, &reviewed);
+        let trace = reviewed.trace.clone().unwrap_or_default();
         let (report, _) = reviewed.into_report(&self.set.policies, false);
         let mismatches = compare(&self.definition.expect, &report);
-        let failures = mismatches
+        let failures: Vec<Failure> = mismatches
             .into_iter()
             .map(|mismatch| Failure {
                 expectation: mismatch.expectation,
@@ -95,6 +100,7 @@ impl<'d> PreparedCase<'d> {
             case: &self.definition.name.value,
             file,
             line,
+            why: why(&failures, &trace, &self.set.policies),
             failures,
             report,
         })

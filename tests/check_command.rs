@@ -5,6 +5,9 @@
 use std::io::Read;
 use std::process::{Command, Output, Stdio};
 
+use runstamp::domain::source::Code;
+use serde_json::Value;
+
 fn command(arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_runstamp"));
     command.arg("check").args(arguments);
@@ -91,4 +94,165 @@ fn a_reader_that_has_seen_enough_does_not_change_the_verdict() {
     let mut stderr = String::new();
     child.stderr.take().unwrap().read_to_string(&mut stderr).unwrap();
     assert_eq!((child.wait().unwrap().code(), stderr.as_str()), (Some(1), ""));
+}
+
+const WARNS: &str = "tests/compile/warn/evasion.yaml";
+
+#[test]
+fn warnings_change_the_exit_code_only_where_they_are_denied() {
+    let (code, stdout, _) = run(&[WARNS]);
+    assert_eq!(code, Some(0), "{stdout}");
+    assert!(stdout.contains("warning[evadable-rule]: "), "{stdout}");
+    assert_eq!(run(&["--deny-warnings", WARNS]).0, Some(1));
+    assert_eq!(run(&["--deny-warnings", "tests/compile/ok/policy.yaml"]).0, Some(0));
+}
+
+#[test]
+fn a_code_is_explained_with_an_example() {
+    let (code, stdout, stderr) = run(&["--explain", "overlapping-policies"]);
+    assert_eq!((code, stderr.as_str()), (Some(0), ""));
+    for part in [
+        "overlapping-policies: Policies of equal priority write one key for the same Runs.\n\n",
+        "\nExample:\n\n  apiVersion: runstamp.dev/v1alpha1\n",
+        "\nwarning[overlapping-policies]: ",
+    ] {
+        assert!(stdout.contains(part), "{part} is not in\n{stdout}");
+    }
+    let (code, list, _) = run(&["--explain"]);
+    assert_eq!(code, Some(0));
+    assert_eq!(list.lines().count(), Code::ALL.len());
+    assert!(list.contains("evadable-rule            warning  Whoever"), "{list}");
+}
+
+#[test]
+fn a_code_that_does_not_exist_has_no_explanation() {
+    let (code, stdout, stderr) = run(&["--explain", "overlapping-policy"]);
+    assert_eq!((code, stdout.as_str()), (Some(2), ""));
+    assert!(stderr.contains("did you mean overlapping-policies?"), "{stderr}");
+    assert_eq!(run(&["--explain", "syntax", "policies"]).0, Some(2));
+}
+
+#[test]
+fn json_says_all_places_and_what_mends_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("policy.yaml");
+    let policy = "apiVersion: runstamp.dev/v1alpha1\nkind: RunPolicy\nmetadata: {name: x}\nspec:\n  mode: shadow\n  \
+        inject:\n    integrations: {slack: {chanel: '#a'}}\n";
+    std::fs::write(&path, policy).unwrap();
+    let (_, stdout, _) = run(&["-o", "json", path.to_str().unwrap()]);
+    let found: Vec<Value> = stdout.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let of = |code: &str| {
+        let mut found = found.iter();
+        found
+            .find(|record| record["code"] == code)
+            .unwrap_or_else(|| panic!("{code}"))
+    };
+    let word = &of("unknown-word")["fixes"][0];
+    assert_eq!(
+        (&word["certain"], &word["replacement"]),
+        (&true.into(), &"Shadow".into())
+    );
+    assert_eq!(
+        (&word["line"], &word["column"], &word["endColumn"]),
+        (&5.into(), &9.into(), &15.into())
+    );
+    let key = of("unknown-config-key");
+    assert_eq!(
+        (&key["fixes"][0]["certain"], &key["fixes"][0]["replacement"]),
+        (&false.into(), &"channel".into())
+    );
+    assert_eq!(key["related"][0]["file"], "builtin/slack.yaml");
+    assert_eq!(
+        key["related"][0]["message"],
+        "a key of nearly this name is declared here (built in)"
+    );
+}
+
+/// What SARIF 2.1.0 demands of the objects that are written, and what code hosts demand besides.
+fn check_location(location: &Value, files: &mut Vec<String>) {
+    let place = &location["physicalLocation"];
+    let uri = place["artifactLocation"]["uri"].as_str().unwrap();
+    assert!(!uri.is_empty() && !uri.contains('\\') && !uri.contains(' '), "{uri}");
+    files.push(uri.to_owned());
+    let region = &place["region"];
+    let number = |name: &str| region[name].as_u64().unwrap_or_else(|| panic!("{name} of {region}"));
+    assert!(number("startLine") >= 1 && number("startColumn") >= 1, "{region}");
+    let (start, end) = (
+        (number("startLine"), number("startColumn")),
+        (number("endLine"), number("endColumn")),
+    );
+    assert!(start <= end, "{region}");
+}
+
+#[test]
+fn sarif_is_what_code_hosts_take_in() {
+    let paths = [
+        "tests/policy_files/ten_mistakes",
+        WARNS,
+        "./tests/compile/warn/idle.yaml",
+    ];
+    let (code, stdout, stderr) = run(&[&["-o", "sarif"], &paths[..]].concat());
+    assert_eq!((code, stderr.as_str()), (Some(1), ""));
+    let report: Value = serde_json::from_str(&stdout).unwrap();
+    assert_eq!(report["version"], "2.1.0");
+    assert_eq!(report["$schema"], "https://json.schemastore.org/sarif-2.1.0.json");
+    let [run] = report["runs"].as_array().unwrap().as_slice() else {
+        panic!("{report}")
+    };
+    assert_eq!(run["columnKind"], "unicodeCodePoints");
+    let driver = &run["tool"]["driver"];
+    assert_eq!(
+        (&driver["name"], &driver["version"]),
+        (&"runstamp".into(), &env!("CARGO_PKG_VERSION").into())
+    );
+    let rules = driver["rules"].as_array().unwrap();
+    for rule in rules {
+        assert!(Code::from_word(rule["id"].as_str().unwrap()).is_some(), "{rule}");
+        for text in ["shortDescription", "fullDescription", "help"] {
+            assert!(!rule[text]["text"].as_str().unwrap().is_empty(), "{rule}");
+        }
+        let level = rule["defaultConfiguration"]["level"].as_str().unwrap();
+        assert!(["error", "warning"].contains(&level), "{rule}");
+    }
+    let results = run["results"].as_array().unwrap();
+    assert!(results.len() > 20);
+    let (mut own, mut others, mut fixes) = (Vec::new(), Vec::new(), 0);
+    for result in results {
+        let rule = &rules[usize::try_from(result["ruleIndex"].as_u64().unwrap()).unwrap()];
+        assert_eq!(rule["id"], result["ruleId"]);
+        assert!(["error", "warning"].contains(&result["level"].as_str().unwrap()));
+        assert!(!result["message"]["text"].as_str().unwrap().is_empty());
+        let [location] = result["locations"].as_array().unwrap().as_slice() else {
+            panic!("{result}")
+        };
+        check_location(location, &mut own);
+        for (number, location) in result["relatedLocations"].as_array().into_iter().flatten().enumerate() {
+            assert_eq!(location["id"], number + 1);
+            assert!(!location["message"]["text"].as_str().unwrap().is_empty());
+            check_location(location, &mut others);
+        }
+        for fix in result["fixes"].as_array().into_iter().flatten() {
+            let change = &fix["artifactChanges"][0];
+            assert_eq!(
+                change["artifactLocation"],
+                location["physicalLocation"]["artifactLocation"]
+            );
+            let replacement = &change["replacements"][0];
+            assert_eq!(replacement["deletedRegion"], location["physicalLocation"]["region"]);
+            assert!(replacement["insertedContent"]["text"].is_string(), "{fix}");
+            fixes += 1;
+        }
+    }
+    assert!(
+        fixes > 0 && others.iter().any(|uri| uri.starts_with("runstamp:/builtin/")),
+        "{others:?}"
+    );
+    assert!(own.iter().all(|uri| uri.starts_with("tests/")), "{own:?}");
+}
+
+#[test]
+fn sarif_without_a_finding_is_a_report_all_the_same() {
+    let (code, stdout, _) = run(&["-o", "sarif", "tests/compile/ok/policy.yaml"]);
+    let report: Value = serde_json::from_str(&stdout).unwrap();
+    assert_eq!((code, &report["runs"][0]["results"]), (Some(0), &serde_json::json!([])));
 }

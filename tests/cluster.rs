@@ -33,6 +33,8 @@ mod glob;
 mod golden;
 #[path = "common/readme.rs"]
 mod readme;
+#[path = "common/session.rs"]
+mod session;
 
 mod cluster {
     pub(crate) mod casts;
@@ -44,6 +46,7 @@ mod cluster {
     mod children;
     mod corpus;
     mod events;
+    mod explain;
     mod injection;
     mod installation_manifests;
     mod installation_status;
@@ -62,4 +65,5 @@ mod cluster {
     mod status;
     pub(crate) mod suites;
     mod supervision;
+    mod tutorial;
 }

@@ -76,8 +76,9 @@ fn shown(problems: &[Problem], files: &SourceFiles) -> String {
         };
         writeln!(
             text,
-            "{}\n  {severity}: {}",
+            "{}\n  {severity}[{}]: {}",
             place(problem.span, files),
+            problem.code.word(),
             problem.message
         )
         .unwrap();
@@ -113,6 +114,7 @@ fn check_goldens(folder: &str, least: usize, loads: bool) {
 
 /// What holds of every message: one line, no full stop, nothing that Markdown or a terminal would read.
 fn check_wording(problem: &Problem) {
+    assert!(problem.help.is_some(), "what to do about it? {}", problem.message);
     let texts = [&problem.message, &problem.label].into_iter().chain(&problem.help);
     for text in texts.chain(problem.related.iter().map(|(_, label)| label)) {
         assert!(!text.contains('`') && !text.chars().any(char::is_control), "{text}");

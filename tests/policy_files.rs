@@ -58,6 +58,9 @@ fn files_of_err_have_the_diagnostics_beside_them() {
     for case in cases {
         let (files, loaded) = read_case(&case);
         assert!(!loaded.problems.is_empty(), "{} has no problem", case.display());
+        for problem in &loaded.problems {
+            assert!(problem.help.is_some(), "what to do about it? {}", problem.message);
+        }
         if !agrees_with_golden(&case.with_extension("txt"), &rendered(&files, &loaded)) {
             differing.push(case);
         }
@@ -92,6 +95,39 @@ fn the_schema_in_the_docs_is_what_the_command_prints() {
     assert_eq!(output.status.code(), Some(0));
     let printed = String::from_utf8(output.stdout).unwrap();
     assert!(agrees_with_golden(Path::new("docs/policy.schema.json"), &printed));
+}
+
+#[test]
+fn the_reference_in_the_docs_is_what_the_command_prints() {
+    let output = Command::new(env!("CARGO_BIN_EXE_runstamp"))
+        .args(["schema", "-o", "markdown"])
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(0));
+    let printed = String::from_utf8(output.stdout).unwrap();
+    assert!(agrees_with_golden(Path::new("docs/policy-reference.md"), &printed));
+}
+
+/// An editor reads the comment at the head of each document, and the path as one from the file: it needs no network and
+/// shows the fields of this very version.
+#[test]
+fn every_shipped_document_leads_an_editor_to_the_schema() {
+    let schema = fs::canonicalize("docs/policy.schema.json").unwrap();
+    let files = files_below(Path::new("policies"), "yaml");
+    let policies = files.iter().filter(|file| !file.starts_with("policies/tests/runs"));
+    let mut documents = 0;
+    for file in policies {
+        for document in fs::read_to_string(file).unwrap().split("\n---\n") {
+            let first = document.lines().next().unwrap_or_default();
+            let path = first
+                .strip_prefix("# yaml-language-server: $schema=")
+                .unwrap_or_else(|| panic!("{}: a document begins without the path of its schema", file.display()));
+            let found = fs::canonicalize(file.parent().unwrap().join(path)).unwrap();
+            assert_eq!(found, schema, "{}", file.display());
+            documents += 1;
+        }
+    }
+    assert!(documents > 50, "only {documents} documents");
 }
 
 #[test]

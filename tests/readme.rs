@@ -27,12 +27,13 @@ mod readme;
 
 const ROOT: &str = env!("CARGO_MANIFEST_DIR");
 
-const DOCUMENTS: [&str; 5] = [
+const DOCUMENTS: [&str; 6] = [
     "README.md",
     "ARCHITECTURE.md",
     "CONTRIBUTING.md",
     "CHANGELOG.md",
     "docs/operations.md",
+    "docs/tutorial.md",
 ];
 
 fn read(path: impl AsRef<Path>) -> String {

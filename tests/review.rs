@@ -224,7 +224,7 @@ fn check(folder: &Path, (builtin, starter): &(PolicySet, PolicySet)) -> Vec<Stri
         }
     }
     if let Some(shadow) = &expected.shadow {
-        let found = mutation.shadow.iter();
+        let found = verdicts.iter().flat_map(|decision| &decision.shadow);
         let found = found.map(|shadow| format!("{} {} {}", shadow.policy, shadow.outcome, shadow.field));
         compare("shadow", &found.collect::<BTreeSet<_>>(), shadow);
     }

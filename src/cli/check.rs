@@ -3,24 +3,30 @@
 use std::collections::HashSet;
 use std::path::PathBuf;
 
-use clap::Args;
+use anyhow::{Context, bail};
+use clap::{Args, ValueEnum};
 use serde::Serialize;
 
-use super::Verdict;
-use super::output::{self, OutputFormat};
 use super::policy_args::PolicyArgs;
-use crate::diagnostics::{self, Record, Style};
+use super::{Verdict, output};
+use crate::diagnostics::{self, Explanation, Record, Style};
 use crate::domain::compile::{Compilation, compile};
 use crate::domain::definition::{Definitions, Header};
-use crate::domain::source::{Problem, Severity};
+use crate::domain::source::{Code, Problem, Severity};
+use crate::domain::suggest::nearest;
 use crate::policy_file::SourceFiles;
 
 const EXAMPLE: &str = "\
 Examples:
   runstamp check policies/
+  runstamp check --explain evadable-rule
   runstamp check -o json policies/ | jq -r .message
+  runstamp check -o sarif --deny-warnings policies/ > runstamp.sarif
 
-Exit code 0: no errors; 1: errors in the policies; 2: a path could not be read.";
+Exit code 0: no errors; 1: errors in the policies, or warnings with --deny-warnings; 2: a path could not be read.";
+
+/// The value of `--explain` without a code.
+const ALL_CODES: &str = "";
 
 /// Check policy files: every mistake with its place, and a summary
 #[derive(Debug, Args)]
@@ -33,11 +39,38 @@ pub(super) struct CheckArgs {
     policies: PolicyArgs,
     /// Form of the output
     #[arg(short, long, value_enum, default_value_t)]
-    output: OutputFormat,
+    output: CheckFormat,
+    /// End with exit code 1 where there is a warning, too
+    #[arg(long)]
+    deny_warnings: bool,
+    /// Explain a code, such as unknown-field, and check nothing; without a code, list them all
+    #[arg(
+        long,
+        value_name = "CODE",
+        num_args = 0..=1,
+        default_missing_value = ALL_CODES,
+        conflicts_with_all = ["paths", "policies", "output", "deny_warnings"]
+    )]
+    explain: Option<String>,
+}
+
+/// The form of what is found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+enum CheckFormat {
+    /// For people.
+    #[default]
+    Text,
+    /// For programs: one JSON object a line.
+    Json,
+    /// SARIF 2.1.0, for code hosts.
+    Sarif,
 }
 
 /// Checks the policy files that the arguments name.
 pub(super) fn run(arguments: &CheckArgs) -> anyhow::Result<Verdict> {
+    if let Some(word) = &arguments.explain {
+        return explain(word);
+    }
     let (files, loaded) = arguments.policies.read(&arguments.paths)?;
     let counts = Counts::of(&loaded.definitions);
     let Compilation { set, problems } = compile(loaded.definitions);
@@ -48,14 +81,29 @@ pub(super) fn run(arguments: &CheckArgs) -> anyhow::Result<Verdict> {
         .filter(|_| report.errors == 0)
         .map(|set| set.digest().as_str().to_owned());
     output::print(&match arguments.output {
-        OutputFormat::Text => report.text(output::stdout_style()),
-        OutputFormat::Json => report.json()?,
+        CheckFormat::Text => report.text(output::stdout_style()),
+        CheckFormat::Json => report.json()?,
+        CheckFormat::Sarif => report.sarif()?,
     })?;
-    Ok(if report.errors == 0 {
-        Verdict::Fine
-    } else {
-        Verdict::Bad
-    })
+    let is_fine = report.errors == 0 && !(arguments.deny_warnings && report.warnings > 0);
+    Ok(if is_fine { Verdict::Fine } else { Verdict::Bad })
+}
+
+/// Explains a code, or lists them.
+fn explain(word: &str) -> anyhow::Result<Verdict> {
+    if word == ALL_CODES {
+        output::print(&diagnostics::list_of_codes())?;
+        return Ok(Verdict::Fine);
+    }
+    let Some(code) = Code::from_word(word) else {
+        let help = match nearest(word, Code::ALL.iter().map(|code| code.word())) {
+            Some(near) => format!("did you mean {near}?"),
+            None => "runstamp check --explain lists them".to_owned(),
+        };
+        bail!("expected the code of a diagnostic, found {word:?}; {help}");
+    };
+    output::print(&Explanation::of(code).text(output::stdout_style()))?;
+    Ok(Verdict::Fine)
 }
 
 /// What a set holds, built-in and user documents of one name counted once.
@@ -137,6 +185,10 @@ impl<'a> Report<'a> {
             if self.warnings > 0 {
                 found.push(counted(self.warnings, "warning", "warnings"));
             }
+            if let Some(first) = self.problems.first() {
+                let code = first.code.word();
+                text.push_str(&format!("for more about a code: runstamp check --explain {code}\n"));
+            }
             let files = counted(self.own_files(), "file", "files");
             text.push_str(&format!("{} in {files}\n", found.join(", ")));
         }
@@ -173,6 +225,12 @@ impl<'a> Report<'a> {
         })?);
         text.push('\n');
         Ok(text)
+    }
+
+    fn sarif(&self) -> anyhow::Result<String> {
+        let folder = std::env::current_dir().context("failed to find the current folder")?;
+        let report = diagnostics::sarif(&self.problems, self.files, &folder);
+        Ok(format!("{}\n", serde_json::to_string_pretty(&report)?))
     }
 
     /// The files that the user named; where there are none, the built-in ones.

@@ -129,7 +129,10 @@ pub(super) fn run(arguments: &ServeArgs) -> anyhow::Result<Verdict> {
         .enable_all()
         .build()
         .context("failed to start the runtime")?;
-    runtime.block_on(serve(arguments))
+    let verdict = runtime.block_on(serve(arguments));
+    // Whoever has asked twice waits for no thread that still judges.
+    runtime.shutdown_background();
+    verdict
 }
 
 async fn serve(arguments: &ServeArgs) -> anyhow::Result<Verdict> {
@@ -197,14 +200,21 @@ async fn serve(arguments: &ServeArgs) -> anyhow::Result<Verdict> {
     if let (Some(gate), Some(file)) = (gate, arguments.client_ca.clone()) {
         tokio::spawn(follow_client_authorities(gate, file, metrics, pace));
     }
-    let all_answered = server.serve(signals.first()).await;
-    if let Some(events) = events {
-        events.finish(EVENTS_GRACE).await;
+    let (first, second) = signals.in_turn();
+    let ending = async {
+        let all_answered = server.serve(first).await;
+        if let Some(events) = events {
+            events.finish(EVENTS_GRACE).await;
+        }
+        if let Some(member) = member {
+            member.leave().await;
+        }
+        verdict_of_drain(all_answered)
+    };
+    tokio::select! {
+        verdict = ending => verdict,
+        () = second => bail!("a second signal: ended at once, and whatever was under way is lost"),
     }
-    if let Some(member) = member {
-        member.leave().await;
-    }
-    verdict_of_drain(all_answered)
 }
 
 /// Whoever waits for the end must be able to tell a drain that lost something from one that did not.
@@ -329,14 +339,16 @@ impl Signals {
         })
     }
 
-    /// Waits for the first signal; a second one ends the process at once.
-    async fn first(mut self) {
-        self.next().await;
-        tokio::spawn(async move {
+    /// What waits for the first signal, and what waits for the one after it.
+    fn in_turn(mut self) -> (impl Future<Output = ()>, impl Future<Output = ()>) {
+        let (told, heard) = tokio::sync::oneshot::channel();
+        let second = async move {
             self.next().await;
-            tracing::warn!("a second signal: ending at once");
-            std::process::exit(2);
-        });
+            // Nobody listens where the end has come for another reason.
+            let _ = told.send(());
+            self.next().await;
+        };
+        (async { heard.await.unwrap_or_default() }, second)
     }
 
     async fn next(&mut self) {

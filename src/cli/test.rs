@@ -184,6 +184,12 @@ fn told_failure(result: &CaseResult<'_>) -> String {
             failure.found.replace('\n', "\n              ")
         );
     }
+    if !result.why.is_empty() {
+        text.push_str("  why\n");
+        for line in &result.why {
+            let _ = writeln!(text, "    {line}");
+        }
+    }
     text.push_str("  decision\n");
     for line in result.report.text().lines() {
         let _ = writeln!(text, "    {line}");
@@ -203,6 +209,7 @@ struct CaseRecord<'r> {
     line: usize,
     passed: bool,
     failures: Vec<FailureRecord<'r>>,
+    why: &'r [String],
 }
 
 #[derive(Serialize)]
@@ -230,6 +237,7 @@ impl<'r> CaseRecord<'r> {
             line: result.line,
             passed: result.failures.is_empty(),
             failures: result.failures.iter().map(record).collect(),
+            why: &result.why,
         }
     }
 }

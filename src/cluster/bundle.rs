@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use tokio::sync::watch;
 
 use super::follow::{Objects, follow, named, only};
-use super::{ClusterError, FIELD_MANAGER, Installation, SECRET, is_conflict, within};
+use super::{ClusterError, FIELD_MANAGER, Installation, SECRET, within};
 
 /// The kinds of webhook configurations: whether it must be there, and the plural.
 pub(super) const KINDS: [(&str, &str); 2] = [
@@ -170,7 +170,7 @@ impl Bundles {
                 Ok(())
             }
             // Somebody else was first; the watch brings what they wrote.
-            Err(error) if is_conflict(&error) => Ok(()),
+            Err(error) if error.is_conflict() => Ok(()),
             Err(error) => Err(error),
         }
     }

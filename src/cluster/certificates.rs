@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use k8s_openapi::ByteString;
 use k8s_openapi::api::core::v1::Secret;
-use kube::api::{ObjectMeta, PostParams};
+use kube::api::ObjectMeta;
 use kube::{Api, Client};
 use tokio::sync::watch;
 
@@ -17,7 +17,7 @@ use super::bundle::{Bundles, Published};
 use super::follow::{Objects, Trouble, follow, named, only};
 use super::replicas::Replicas;
 use super::trust::{CERTIFICATE, report_trust};
-use super::{ClusterError, FIELD_MANAGER, Installation, is_conflict, labels, within};
+use super::{ClusterError, Installation, labels, post_params, within};
 use crate::cert::CertificateError;
 use crate::certificates::{Lifetimes, Material, Request, Situation, Step, certificates_in, may_show, next_step, take};
 use crate::server::{Readiness, now};
@@ -294,7 +294,7 @@ impl Keeper {
         match within(action, self.secrets.create(&post_params(), &secret)).await {
             Ok(_) => tracing::info!(restored, "created the Secret {SECRET}"),
             // Another replica was first, and its Secret comes by the watch.
-            Err(error) if is_conflict(&error) => {}
+            Err(error) if error.is_conflict() => {}
             Err(error) => return Err(error.into()),
         }
         Ok(RETRY)
@@ -329,7 +329,7 @@ impl Keeper {
         let action = format!("write the Secret {SECRET}");
         match within(action, self.secrets.replace(SECRET, &post_params(), &fresh)).await {
             Ok(_) => Ok(true),
-            Err(error) if is_conflict(&error) => Ok(false),
+            Err(error) if error.is_conflict() => Ok(false),
             Err(error) => Err(error.into()),
         }
     }
@@ -355,11 +355,4 @@ fn plain(data: &BTreeMap<String, ByteString>) -> BTreeMap<String, Vec<u8>> {
 
 fn encoded(data: BTreeMap<String, Vec<u8>>) -> BTreeMap<String, ByteString> {
     data.into_iter().map(|(key, value)| (key, ByteString(value))).collect()
-}
-
-fn post_params() -> PostParams {
-    PostParams {
-        field_manager: Some(FIELD_MANAGER.to_owned()),
-        ..PostParams::default()
-    }
 }

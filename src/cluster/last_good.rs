@@ -6,13 +6,12 @@ use std::time::Duration;
 
 use k8s_openapi::ByteString;
 use k8s_openapi::api::core::v1::ConfigMap;
-use kube::api::PostParams;
 use kube::{Api, Client};
 use tokio::sync::watch;
 
 use super::follow::with_sources;
 use super::policies::Seen;
-use super::{ClusterError, FIELD_MANAGER, is_conflict, labels, within};
+use super::{ClusterError, labels, post_params, within};
 use crate::policy_file::ConfigMaps;
 use crate::store::{Keeping, NotKept, NotRead, PolicyStore, Stored, keep, read_kept, write_kept};
 
@@ -144,10 +143,7 @@ impl LastGood {
             object.data = None;
             object.binary_data = Some(BTreeMap::from([(KEY.to_owned(), ByteString(bytes.clone()))]));
             object.metadata.labels.get_or_insert_default().extend(labels());
-            let parameters = PostParams {
-                field_manager: Some(FIELD_MANAGER.to_owned()),
-                ..PostParams::default()
-            };
+            let parameters = post_params();
             let action = format!("write the ConfigMap {}", self.place);
             let written = match found {
                 // The resource version goes along: whoever wrote in between wins, and is looked at again.
@@ -157,7 +153,7 @@ impl LastGood {
             match written {
                 Ok(_) => return Ok(Keeping::Write),
                 // Written, created or deleted by somebody else.
-                Err(error) if is_conflict(&error) || is_absent(&error) => {}
+                Err(error) if error.is_conflict() || is_absent(&error) => {}
                 Err(error) => return Err(error.into()),
             }
         }
@@ -174,22 +170,12 @@ impl LastGood {
 
 /// Whether the API server has answered, and would do so again.
 fn is_refused(error: &ClusterError) -> bool {
-    code(error).is_some_and(|code| code < 500 && code != 429)
+    error.status_code().is_some_and(|code| code < 500 && code != 429)
 }
 
 /// Whether somebody has deleted the object since it was read.
 fn is_absent(error: &ClusterError) -> bool {
-    code(error) == Some(404)
-}
-
-fn code(error: &ClusterError) -> Option<u16> {
-    match error {
-        ClusterError::Request {
-            source: kube::Error::Api(status),
-            ..
-        } => Some(status.code),
-        _ => None,
-    }
+    error.status_code() == Some(404)
 }
 
 /// Keeps every good state of the ConfigMaps, for ever.

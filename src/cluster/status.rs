@@ -249,7 +249,7 @@ impl Inquiry {
             Ok(list) => Ok((list.resources.into_iter())
                 .map(|resource| (version.to_owned(), resource.name))
                 .collect()),
-            Err(error) if code(&error) == Some(404) => Ok(Vec::new()),
+            Err(error) if error.status_code() == Some(404) => Ok(Vec::new()),
             Err(error) => Err(error),
         }
     }
@@ -278,15 +278,5 @@ impl Unanswered {
 }
 
 fn is_forbidden(error: &ClusterError) -> bool {
-    code(error) == Some(403)
-}
-
-fn code(error: &ClusterError) -> Option<u16> {
-    match error {
-        ClusterError::Request {
-            source: kube::Error::Api(status),
-            ..
-        } => Some(status.code),
-        _ => None,
-    }
+    error.status_code() == Some(403)
 }

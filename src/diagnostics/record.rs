@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::severity_word;
+use super::{edit, related, severity_word};
 use crate::domain::source::{Problem, Span};
 use crate::policy_file::SourceFiles;
 
@@ -14,12 +14,23 @@ pub struct Record {
     api_version: &'static str,
     kind: &'static str,
     severity: &'static str,
+    code: &'static str,
     message: String,
     #[serde(flatten)]
     place: Place,
     label: Option<String>,
     help: Option<String>,
     related: Vec<RelatedRecord>,
+    fixes: Vec<FixRecord>,
+}
+
+/// An edit that mends a problem, or is the best guess at one.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct FixRecord {
+    certain: bool,
+    #[serde(flatten)]
+    place: Place,
+    replacement: String,
 }
 
 /// Another place that belongs to a problem.
@@ -43,19 +54,26 @@ struct Place {
 impl Record {
     /// The record of a problem.
     pub fn new(problem: &Problem, files: &SourceFiles) -> Self {
-        let related = problem.related.iter().map(|(span, label)| RelatedRecord {
-            message: label.clone(),
-            place: Place::new(*span, files),
+        let related = related(problem, files).map(|(span, label)| RelatedRecord {
+            message: label,
+            place: Place::new(span, files),
+        });
+        let fixes = edit(problem, files).map(|edit| FixRecord {
+            certain: edit.is_certain,
+            place: Place::new(edit.span, files),
+            replacement: edit.replacement,
         });
         Self {
             api_version: "runstamp.dev/v1alpha1",
             kind: "Diagnostic",
             severity: severity_word(problem.severity),
+            code: problem.code.word(),
             message: problem.message.clone(),
             place: Place::new(problem.span, files),
             label: Some(problem.label.clone()).filter(|label| !label.is_empty()),
             help: problem.help.clone(),
             related: related.collect(),
+            fixes: fixes.into_iter().collect(),
         }
     }
 }

@@ -123,8 +123,27 @@ pub struct ShadowOutcome {
     pub policy_index: usize,
     /// Where.
     pub field: FieldPath,
-    /// `Inject`, `Overwrite`, `Equal`, `Skip` or `Violation`: label values of a metric.
+    /// `Inject`, `Overwrite`, `Equal`, `Skip`, `Violation`, `Warning` or `Audited`: label values of a metric.
     pub outcome: &'static str,
+    /// The value that it would have put in, why it would not, or what it would have found fault with.
+    pub detail: Option<String>,
+}
+
+impl ShadowOutcome {
+    /// Whether the Run would have been another, refused, or admitted with a warning.
+    pub fn is_change(&self) -> bool {
+        matches!(self.outcome, "Inject" | "Overwrite" | "Violation" | "Warning")
+    }
+
+    /// Whether the detail is a value that the policy would have put in.
+    pub fn is_put(&self) -> bool {
+        matches!(self.outcome, "Inject" | "Overwrite")
+    }
+
+    /// Whether the detail is what is wrong with the Run.
+    pub fn is_fault(&self) -> bool {
+        matches!(self.outcome, "Violation" | "Warning" | "Audited")
+    }
 }
 
 /// A state key that an UPDATE adds, changes or removes.

@@ -30,6 +30,10 @@ pub struct Header {
     pub builtin: bool,
     /// `spec.replaceBuiltin`: this document instead of the built-in one of the same kind and name.
     pub replace_builtin: bool,
+    /// Where the document begins; it ends where the next one of its file does.
+    pub span: Span,
+    /// The annotation `runstamp.dev/accept`: the codes of the warnings that its author means.
+    pub accepts: Option<Text>,
 }
 
 /// Every document of a policy set, before merging and compiling.

@@ -3,6 +3,7 @@
 //! Both are pure functions of the request, the policy set and what is known of the namespace.
 
 mod create;
+mod explain;
 mod settle;
 mod standing;
 mod update;
@@ -20,11 +21,12 @@ pub fn mutate(
     namespace_labels: NamespaceLabels<'_>,
     options: Options,
 ) -> Decision {
-    match (request.operation, &request.object, &request.old_object) {
+    let decision = match (request.operation, &request.object, &request.old_object) {
         (Operation::Create, Some(run), _) => create::mutate(request, run, set, namespace_labels, options),
         (Operation::Update, Some(run), Some(old)) => update::mutate(request, run, old, set, namespace_labels, options),
         _ => without_object(request, set),
-    }
+    };
+    explain::explained(decision, request, set, options)
 }
 
 /// Whether this Run may be stored as it is, after every mutating webhook.
@@ -34,11 +36,12 @@ pub fn validate(
     namespace_labels: NamespaceLabels<'_>,
     options: Options,
 ) -> Decision {
-    match (request.operation, &request.object, &request.old_object) {
+    let decision = match (request.operation, &request.object, &request.old_object) {
         (Operation::Create, Some(run), _) => create::validate(request, run, set, namespace_labels, options),
         (Operation::Update, Some(run), Some(old)) => update::validate(request, run, old, set, namespace_labels),
         _ => without_object(request, set),
-    }
+    };
+    explain::explained(decision, request, set, options)
 }
 
 /// The decision about something that cannot be judged: why, in a sentence.

@@ -3,6 +3,7 @@
 mod block;
 mod render;
 mod room;
+mod told;
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -16,12 +17,13 @@ use super::policy_set::PolicySet;
 use super::reading::Reading;
 use super::registry::DeclaredKeyRef;
 use super::schema::{Format, ValueSchema, credential_in, quoted};
-use super::trace::{Event, Trace};
+use super::trace::Trace;
 use super::trigger::Facts;
 use super::view::View;
 use super::words::{Mode, OnConflict, OnMissing, Place, Reaction};
 use render::{Rendered, Renderer};
 use room::{added_bytes, bytes_before};
+use told::{same_as_enforced, tell_origins};
 
 /// Kubernetes' limit for the keys and values of all annotations together
 /// (`k8s.io/apimachinery/pkg/api/validation`, `TotalAnnotationSizeLimitB`).
@@ -135,7 +137,11 @@ pub fn inject<'f>(
         for injection in &policy.keys {
             injector.inject_key(policy, injection, &mut renderer, reading);
         }
+        if let Some(trace) = injector.trace.as_deref_mut() {
+            tell_origins(policy, &renderer, reading, trace);
+        }
     }
+    same_as_enforced(&mut injector.outcome);
     injector.outcome
 }
 
@@ -163,7 +169,7 @@ impl<'f> Injector<'f, '_, '_> {
             _ => None,
         };
         match self.standing(policy, injection, declared, renderer, reading) {
-            Standing::Satisfied => self.shadow(policy, injection.place, &injection.key, "Equal"),
+            Standing::Satisfied => self.shadow(policy, injection.place, &injection.key, "Equal", None),
             Standing::Blocked(reason) => self.skip(policy, injection.place, &injection.key, reason),
             Standing::Free(value, overwritten) => {
                 let (place, key) = (injection.place, &injection.key);
@@ -193,11 +199,15 @@ impl<'f> Injector<'f, '_, '_> {
             Rendered::Missing(reason) => return self.missing(policy, injection, reason),
         };
         if present.is_some_and(|present| means_the_same(config, present, &value)) {
+            self.tell_satisfied(policy, injection, &value);
             return Standing::Satisfied;
         }
         let claimed = spellings.iter().find_map(|key| self.outcome.claims.get(place, key));
         match claimed {
-            Some(claim) if claim.value == value => return Standing::Satisfied,
+            Some(claim) if claim.value == value => {
+                self.tell_satisfied(policy, injection, &value);
+                return Standing::Satisfied;
+            }
             Some(claim) => return Standing::Blocked(format!("policy {} has set it", claim.policy.name)),
             None => {}
         }
@@ -249,7 +259,7 @@ impl<'f> Injector<'f, '_, '_> {
         suggestion: Option<String>,
     ) {
         if policy.mode == Mode::Shadow {
-            self.shadow(policy, injection.place, &injection.key, "Violation");
+            self.shadow(policy, injection.place, &injection.key, "Violation", Some(message));
             return;
         }
         let field = field_of(injection.place, &injection.key);
@@ -315,19 +325,13 @@ impl<'f> Injector<'f, '_, '_> {
         value: Cow<'f, str>,
         overwritten: Option<&'f str>,
     ) {
+        self.tell_injected(policy, place, key, &value);
         if policy.mode == Mode::Shadow {
             let outcome = if overwritten.is_some() { "Overwrite" } else { "Inject" };
-            self.shadow(policy, place, key, outcome);
+            self.shadow(policy, place, key, outcome, Some(value.into_owned()));
             return;
         }
         self.annotations_bytes += added_bytes(place, key, &value, &policy.name, overwritten);
-        if let Some(trace) = self.trace.as_deref_mut() {
-            trace.events.push(Event::KeyInjected {
-                policy: Arc::clone(&policy.name),
-                field: field_of(place, key).to_string(),
-                value: value.to_string(),
-            });
-        }
         self.outcome.claims.enter(
             place,
             key,
@@ -337,37 +341,6 @@ impl<'f> Injector<'f, '_, '_> {
                 overwritten,
             },
         );
-    }
-
-    fn skip(&mut self, policy: &RunPolicy, place: Place, key: &str, reason: String) {
-        let field = field_of(place, key);
-        if let Some(trace) = self.trace.as_deref_mut() {
-            trace.events.push(Event::KeySkipped {
-                policy: Arc::clone(&policy.name),
-                field: field.to_string(),
-                reason: reason.clone(),
-            });
-        }
-        if policy.mode == Mode::Shadow {
-            self.shadow(policy, place, key, "Skip");
-            return;
-        }
-        self.outcome.skipped.push(Skipped {
-            field,
-            policy: Arc::clone(&policy.name),
-            reason,
-        });
-    }
-
-    fn shadow(&mut self, policy: &RunPolicy, place: Place, key: &str, outcome: &'static str) {
-        if policy.mode == Mode::Shadow {
-            self.outcome.shadow.push(ShadowOutcome {
-                policy: Arc::clone(&policy.name),
-                policy_index: policy.index,
-                field: field_of(place, key),
-                outcome,
-            });
-        }
     }
 }
 

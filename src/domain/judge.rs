@@ -2,6 +2,7 @@
 
 mod keys;
 mod required;
+mod trial;
 
 use std::sync::Arc;
 
@@ -17,6 +18,7 @@ use super::schema;
 use super::words::{Mode, Place, Reaction, RunKind};
 
 pub use required::judge_requirements;
+pub use trial::{has_trial, would_find_fault};
 
 /// What judging needs to know besides the keys.
 #[derive(Debug, Clone, Copy)]
@@ -27,15 +29,18 @@ pub struct Bench<'s> {
     pub kind: RunKind,
     /// The policies that are for the Run.
     pub policies: &'s [&'s Arc<RunPolicy>],
+    /// Which of them judge: those that act, or in a trial those that do not.
+    pub acting: Mode,
 }
 
 impl<'s> Bench<'s> {
-    /// The policies that act on the Run.
-    fn enforced(&self) -> impl Iterator<Item = &'s Arc<RunPolicy>> {
+    /// The policies that judge the Run.
+    fn judges(&self) -> impl Iterator<Item = &'s Arc<RunPolicy>> {
+        let acting = self.acting;
         self.policies
             .iter()
             .copied()
-            .filter(|policy| policy.mode == Mode::Enforce)
+            .filter(move |policy| policy.mode == acting)
     }
 
     /// Judges one annotation or label: its value if it is declared as configuration; the very key of an annotation if nobody declares it.
@@ -112,7 +117,7 @@ impl<'s> Bench<'s> {
                 reaction: at_most_warn(integration.validation_action),
             });
         }
-        for policy in self.enforced() {
+        for policy in self.judges() {
             let constraints = policy
                 .constraints
                 .iter()

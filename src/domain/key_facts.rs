@@ -12,7 +12,7 @@ use super::provenance::Provenance;
 use super::registry::DeclaredKeyRef;
 use super::schema::ValueSchema;
 use super::suggest::nearest;
-use super::words::{OnChild, Place, Reaction, ResetRule, RunKind, StateKeyUpdates};
+use super::words::{Mode, OnChild, Place, Reaction, ResetRule, RunKind, StateKeyUpdates};
 
 /// The integration that Runstamp's own annotation is filed under.
 const OWN: &str = "runstamp";
@@ -278,6 +278,7 @@ fn unknown(asked: &str, set: &PolicySet) -> UnknownKey {
         set,
         kind: RunKind::PipelineRun,
         policies: &[],
+        acting: Mode::Enforce,
     };
     let field = || FieldPath::annotation(asked);
     bench.judge(Place::Annotation, asked, "", &field, &mut violations);

@@ -1,7 +1,8 @@
 //! Matching: whether a policy is for a Run, judged on the Run as it is after reset and recall and before any injection.
 
+mod explain;
+
 use std::collections::BTreeMap;
-use std::fmt;
 
 use super::path::Presence;
 use super::policy::{Condition, Matcher, RunPolicy, Test, TriggerMatch};
@@ -38,60 +39,8 @@ pub enum Mismatch {
     Event(Option<String>),
     /// The repository facts are trusted where they should not be, or not where they should.
     Trust(bool),
-    /// A field does not fit: the path, what was wanted, what was found.
-    Field(String, &'static str, String),
-}
-
-impl fmt::Display for Mismatch {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let found = |value: &Option<String>| value.as_deref().map_or_else(|| "absent".to_owned(), quoted);
-        match self {
-            Self::Kind => formatter.write_str("match.kinds does not list this kind"),
-            Self::Namespace => formatter.write_str("match.namespaces does not list this namespace"),
-            Self::ExcludedNamespace => formatter.write_str("match.excludeNamespaces lists this namespace"),
-            Self::NamespaceLabelsUnknown => {
-                formatter.write_str("match.namespaceSelector: the labels of this namespace are not known")
-            }
-            Self::NamespaceLabels => formatter.write_str("match.namespaceSelector does not select this namespace"),
-            Self::Labels => formatter.write_str("match.selector does not select the labels of the Run"),
-            Self::User => formatter.write_str("match.users does not list this user"),
-            Self::TriggerSource(source) => {
-                write!(
-                    formatter,
-                    "match.trigger.sources does not list the source of the repository facts, which is {}",
-                    found(source)
-                )
-            }
-            Self::Provider(provider) => {
-                write!(
-                    formatter,
-                    "match.trigger.providers does not list trigger.provider, which is {}",
-                    found(provider)
-                )
-            }
-            Self::Host(host) => {
-                write!(
-                    formatter,
-                    "match.trigger.hosts does not list trigger.host, which is {}",
-                    found(host)
-                )
-            }
-            Self::Event(event) => {
-                write!(
-                    formatter,
-                    "match.trigger.events does not list trigger.event, which is {}",
-                    found(event)
-                )
-            }
-            Self::Trust(true) => {
-                formatter.write_str("match.trigger.trusted is false, but the trigger facts are trusted")
-            }
-            Self::Trust(false) => {
-                formatter.write_str("match.trigger.trusted is true, but the trigger facts are only claimed")
-            }
-            Self::Field(path, wanted, found) => write!(formatter, "match.where: {path} {wanted}, found {found}"),
-        }
-    }
+    /// A field does not fit: the position of the condition, and what was found.
+    Field(usize, String),
 }
 
 /// What is known of the namespace: its labels, where something watches them.
@@ -120,7 +69,8 @@ pub fn matches(
     matcher
         .conditions
         .iter()
-        .try_for_each(|condition| check_condition(condition, reading))
+        .enumerate()
+        .try_for_each(|(position, condition)| check_condition(position, condition, reading))
 }
 
 fn check_request(
@@ -185,36 +135,37 @@ fn check_trigger(trigger: &TriggerMatch, facts: &Facts<'_>, operation: Operation
     }
 }
 
-fn check_condition(condition: &Condition, reading: &mut Reading<'_, '_>) -> Result<(), Mismatch> {
+fn check_condition(position: usize, condition: &Condition, reading: &mut Reading<'_, '_>) -> Result<(), Mismatch> {
     let path = &condition.path;
-    let fails = |wanted, found: String| Err(Mismatch::Field(path.text().to_owned(), wanted, found));
-    let (holds, wanted): (fn(&Test, Option<&str>) -> bool, _) = match &condition.test {
+    let fails = |found: String| Err(Mismatch::Field(position, found));
+    let holds: fn(&Test, Option<&str>) -> bool = match &condition.test {
         Test::Exists | Test::NotExists => {
             let wanted = matches!(condition.test, Test::Exists);
-            let text = if wanted { "must exist" } else { "must not exist" };
             return match reading.presence(path) {
-                Presence::TooLarge => fails(text, "more than a path may visit".to_owned()),
+                Presence::TooLarge => fails(MORE_THAN_A_PATH_MAY_VISIT.to_owned()),
                 presence if (presence == Presence::Present) == wanted => Ok(()),
-                _ => fails(text, if wanted { "nothing" } else { "it" }.to_owned()),
+                _ => fails(if wanted { "nothing" } else { "it" }.to_owned()),
             };
         }
-        Test::In(_) => (is_listed, "must be one of the values"),
-        Test::NotIn(_) => (is_not_listed, "must be none of the values"),
-        Test::Matches(_) => (is_matched, "must match the pattern"),
+        Test::In(_) => is_listed,
+        Test::NotIn(_) => is_not_listed,
+        Test::Matches(_) => is_matched,
     };
     let (value, found): (Option<String>, String) = match reading.lookup(path) {
         Found::Absent => (None, "nothing".to_owned()),
         Found::Mistyped(kind) => (None, kind.to_string()),
-        Found::TooLarge => return fails(wanted, "more than a path may visit".to_owned()),
+        Found::TooLarge => return fails(MORE_THAN_A_PATH_MAY_VISIT.to_owned()),
         Found::Text(text) if holds(&condition.test, Some(&text)) => return Ok(()),
         Found::Text(text) => (Some(text.into_owned()), String::new()),
     };
     match value {
-        Some(text) => fails(wanted, quoted(&text)),
+        Some(text) => fails(quoted(&text)),
         None if holds(&condition.test, None) => Ok(()),
-        None => fails(wanted, found),
+        None => fails(found),
     }
 }
+
+const MORE_THAN_A_PATH_MAY_VISIT: &str = "more than a path may visit";
 
 fn is_listed(test: &Test, value: Option<&str>) -> bool {
     matches!((test, value), (Test::In(values), Some(value)) if values.iter().any(|listed| listed == value))

@@ -10,11 +10,12 @@ mod string_map;
 use std::borrow::Cow;
 
 use serde::Deserialize;
-use serde_json::value::RawValue;
 
 pub use lenient::{NestedMetadata, Param, Spec, text_of};
 pub use object::Object;
 pub use string_map::{CowStr, StringMap};
+
+use super::json_reader::RawJson;
 
 /// The fields of a Run that decisions rest on.
 #[derive(Debug, Default, Deserialize)]
@@ -27,7 +28,7 @@ pub struct Run<'a> {
     pub spec: Spec<'a>,
     /// `status` as it stands.
     #[serde(borrow, default)]
-    pub status: Option<&'a RawValue>,
+    pub status: Option<RawJson<'a>>,
 }
 
 /// `metadata` of a Run.
@@ -63,7 +64,7 @@ pub struct Metadata<'a> {
     pub owner_references: Option<Vec<Object<OwnerReference<'a>>>>,
     /// `managedFields` as it stands: read only where something is removed.
     #[serde(borrow, default)]
-    pub managed_fields: Option<&'a RawValue>,
+    pub managed_fields: Option<RawJson<'a>>,
 }
 
 /// One entry of `metadata.ownerReferences`.
@@ -134,7 +135,7 @@ impl Run<'_> {
     ///
     /// Go clients send `status: {}`, the pipelines controller `status: {"podName": ""}`: neither tells of another Run.
     pub fn has_status(&self) -> bool {
-        self.status.is_some_and(|raw| !emptiness::is_empty_value(raw.get()))
+        self.status.is_some_and(|raw| !emptiness::is_empty_value(raw.text()))
     }
 }
 

@@ -127,7 +127,8 @@ impl Requirement {
         &self.values
     }
 
-    fn matches(&self, label: Option<&str>) -> bool {
+    /// Whether the label has such a value.
+    pub fn matches(&self, label: Option<&str>) -> bool {
         let is_listed = |value: &str| self.values.iter().any(|listed| listed == value);
         match self.operator {
             Operator::In => label.is_some_and(is_listed),

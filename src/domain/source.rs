@@ -2,6 +2,10 @@
 //!
 //! The domain knows no YAML: whoever reads the files hands over values with opaque spans, and gets problems with the same spans back.
 
+mod code;
+
+pub use code::Code;
+
 /// A place in one policy file, in bytes from the file's start; `file` is the index that the reader gave it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct Span {
@@ -46,9 +50,29 @@ pub enum Severity {
     Warning,
 }
 
+/// What would mend a problem, for editors and reviewers to offer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Fix {
+    /// What to write instead of the marked place.
+    pub change: Change,
+    /// Whether nothing else can have been meant; otherwise it is a guess.
+    pub is_certain: bool,
+}
+
+/// What is written instead.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Change {
+    /// Another string, in the notation of the one that stands there.
+    Text(String),
+    /// Exactly these bytes.
+    Source(String),
+}
+
 /// One thing that is wrong with the policy files.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Problem {
+    /// What kind of problem it is.
+    pub code: Code,
     /// Error or warning.
     pub severity: Severity,
     /// Where.
@@ -59,6 +83,8 @@ pub struct Problem {
     pub label: String,
     /// What to do about it.
     pub help: Option<String>,
+    /// What would mend it, where a program could do it.
+    pub fix: Option<Fix>,
     /// Other places that belong to the problem, each with its label.
     pub related: Vec<(Span, String)>,
     /// Whether all that is wrong is a name which no document declares: a document that is yet to come may declare it.
@@ -67,25 +93,34 @@ pub struct Problem {
 
 impl Problem {
     /// A problem that keeps the policy set from loading.
-    pub fn error(span: Span, message: impl Into<String>) -> Self {
-        Self::new(Severity::Error, span, message)
+    pub fn error(code: Code, span: Span, message: impl Into<String>) -> Self {
+        Self::new(Severity::Error, code, span, message)
     }
 
     /// A problem that somebody should look at.
-    pub fn warning(span: Span, message: impl Into<String>) -> Self {
-        Self::new(Severity::Warning, span, message)
+    pub fn warning(code: Code, span: Span, message: impl Into<String>) -> Self {
+        Self::new(Severity::Warning, code, span, message)
     }
 
-    fn new(severity: Severity, span: Span, message: impl Into<String>) -> Self {
+    fn new(severity: Severity, code: Code, span: Span, message: impl Into<String>) -> Self {
         Self {
+            code,
             severity,
             span,
             message: message.into(),
             label: String::new(),
             help: None,
+            fix: None,
             related: Vec::new(),
             is_unresolved: false,
         }
+    }
+
+    /// The same with something to do about it, if there is anything at all to be said.
+    #[must_use]
+    pub fn with_advice(mut self) -> Self {
+        self.help = self.help.or_else(|| self.code.advice().map(str::to_owned));
+        self
     }
 
     /// Adds the text under the marked place.
@@ -106,6 +141,26 @@ impl Problem {
     #[must_use]
     pub fn with_optional_help(mut self, help: Option<String>) -> Self {
         self.help = help;
+        self
+    }
+
+    /// Adds the string that should stand there; certain where nothing else can have been meant.
+    #[must_use]
+    pub fn with_text(mut self, text: impl Into<String>, is_certain: bool) -> Self {
+        self.fix = Some(Fix {
+            change: Change::Text(text.into()),
+            is_certain,
+        });
+        self
+    }
+
+    /// Adds the very bytes that should stand there, where nothing else can have been meant.
+    #[must_use]
+    pub fn with_source(mut self, source: impl Into<String>) -> Self {
+        self.fix = Some(Fix {
+            change: Change::Source(source.into()),
+            is_certain: true,
+        });
         self
     }
 

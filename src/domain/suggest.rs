@@ -32,6 +32,11 @@ pub fn nearest<'a>(wanted: &str, candidates: impl Iterator<Item = &'a str>) -> O
         .map(|(_, _, candidate)| candidate)
 }
 
+/// Whether two words differ in nothing but upper and lower case, and in `-`, `_`, `.` and space.
+pub fn is_same_word(one: &str, other: &str) -> bool {
+    fold(one) == fold(other)
+}
+
 fn fold(word: &str) -> String {
     word.chars()
         .map(|character| match character {

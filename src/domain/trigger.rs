@@ -2,6 +2,7 @@
 
 mod candidate;
 mod derive;
+mod explain;
 mod fact_type;
 
 use std::borrow::Cow;
@@ -158,6 +159,9 @@ pub fn context<'f>(
     mut trace: Option<&mut Trace>,
 ) -> Context<'f> {
     let mut context = Context::default();
+    if let Some(trace) = trace.as_deref_mut() {
+        explain::silent_sources(set, reading, trace);
+    }
     let user = &reading.request().user.name;
     let speakers: Vec<(&'f TriggerSource, bool)> = set
         .trigger_sources
@@ -196,7 +200,10 @@ pub fn context<'f>(
             );
         }
     }
-    derive::derive(&mut context.facts, &set.settings, trace);
+    derive::derive(&mut context.facts, &set.settings, trace.as_deref_mut());
+    if let Some(trace) = trace {
+        explain::absent_facts(&speakers, &context.facts, set, trace);
+    }
     context
 }
 
@@ -268,6 +275,8 @@ fn listen<'f>(
                 });
             }
             context.facts.set(name, fact);
+        } else if let Some(trace) = trace.as_deref_mut() {
+            trace.events.push(explain::not_wanted(name, &fact, &context.facts));
         }
     }
 }

@@ -23,6 +23,15 @@ pub struct TriggerSource {
     pub facts: Vec<FactSource>,
 }
 
+impl TriggerSource {
+    /// Whether the repository facts can ever come from this source: a literal alone says nothing about a Run.
+    pub fn may_speak_of_repository(&self) -> bool {
+        self.facts
+            .iter()
+            .any(|fact| fact.fact.is_about_the_repository() && !matches!(fact.origin, FactOrigin::Literal(_)))
+    }
+}
+
 /// A condition for a source to speak, or for one of its facts to count.
 #[derive(Debug)]
 pub enum When {

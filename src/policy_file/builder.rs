@@ -10,7 +10,7 @@ use super::scalar;
 use super::syntax::Limit;
 use super::tree::{Kind, MOST_NESTING, Node};
 use crate::domain::definition::Text;
-use crate::domain::source::{Problem, Span};
+use crate::domain::source::{Code, Problem, Span};
 
 /// Nodes of one file, aliased ones counted again; longer texts weigh more.
 ///
@@ -256,7 +256,7 @@ impl Builder {
         {
             let message = format!("the YAML tag {} means nothing here", quoted(&tag.original()));
             self.soft
-                .push(Problem::error(span, message).with_help("remove the word that begins with !"));
+                .push(Problem::error(Code::Syntax, span, message).with_help("remove the word that begins with !"));
         }
     }
 

@@ -8,7 +8,7 @@ use super::tree::{Kind, Node};
 use super::values::{self, Expected};
 use super::{integration, run_policy, settings, suite, trigger_source};
 use crate::domain::definition::{Header, Text};
-use crate::domain::source::{Located, Problem, Span};
+use crate::domain::source::{Code, Located, Problem, Span};
 use crate::domain::suggest;
 
 const GROUP: &str = "runstamp.dev";
@@ -24,6 +24,9 @@ enum DocumentKind {
     Suite,
 }
 
+/// Names the warnings that the author of a document means to cause.
+const ACCEPT: &str = "runstamp.dev/accept";
+
 const KINDS: [(&str, DocumentKind); 5] = [
     ("Integration", DocumentKind::Integration),
     ("TriggerSource", DocumentKind::TriggerSource),
@@ -34,7 +37,8 @@ const KINDS: [(&str, DocumentKind); 5] = [
 
 /// A document of ours whose spec has not been read.
 pub(super) struct Document {
-    name: Option<Text>,
+    span: Span,
+    metadata: Option<Metadata>,
     builtin: bool,
     spec: Option<Node>,
 }
@@ -55,12 +59,15 @@ pub(super) fn spec<T>(
     problems: &mut Problems,
     read: impl FnOnce(Header, &mut Fields<'_>) -> T,
 ) -> Option<T> {
-    let is_named = document.name.is_some();
+    let is_named = document.metadata.is_some();
     // The spec of a document without a name is read all the same, for its mistakes.
+    let metadata = document.metadata.unwrap_or_default();
     let header = Header {
-        name: document.name.unwrap_or_default(),
+        name: metadata.name,
         builtin: document.builtin,
         replace_builtin: false,
+        span: document.span,
+        accepts: metadata.accepts,
     };
     fields(document.spec?, owner, problems, |fields| read(header, fields)).filter(|_| is_named)
 }
@@ -89,7 +96,7 @@ pub(super) fn read(root: Node, soft: Problems, builtin: bool, loaded: &mut Loade
     let Some(kind) = written("kind").cloned() else {
         let place = entries.first().map_or(root.span, |(key, _)| key.span);
         let message = format!("this document has no kind; expected one of {}", kind_names());
-        return problems.push(Problem::error(place, message));
+        return problems.push(Problem::error(Code::MissingField, place, message));
     };
     let Some(kind) = values::word(kind, &KINDS, problems) else {
         return;
@@ -105,11 +112,13 @@ fn read_kind(kind: DocumentKind, root: Node, builtin: bool, loaded: &mut Loaded,
         DocumentKind::Settings => "a Settings document",
         DocumentKind::Suite => "a Suite",
     };
+    let span = root.span;
     let document = fields(root, owner, problems, |fields| {
         fields.take("apiVersion");
         fields.take("kind");
         Document {
-            name: fields.required("metadata", metadata),
+            span,
+            metadata: fields.required("metadata", metadata),
             builtin,
             spec: fields.required("spec", |node, _| Some(node)),
         }
@@ -154,7 +163,9 @@ fn origin(entries: &[(Text, Node)], api_version: Option<&Node>, kind: Option<&No
             Some(key) => format!("{} should be spelt apiVersion", quoted(&key.value)),
             None => format!("begin it with apiVersion: {API_VERSION} and a kind: {}", kind_names()),
         };
-        return Origin::Unclear(Box::new(Problem::error(place, message).with_help(help)));
+        return Origin::Unclear(Box::new(
+            Problem::error(Code::ApiVersion, place, message).with_help(help),
+        ));
     };
     let Kind::String(found) = &api_version.kind else {
         return Origin::Unclear(Box::new(Expected::Text.but_found(api_version)));
@@ -165,7 +176,8 @@ fn origin(entries: &[(Text, Node)], api_version: Option<&Node>, kind: Option<&No
     let group = found.split('/').next().unwrap_or_default();
     if group == GROUP {
         let message = format!("expected apiVersion {API_VERSION}, found {}", quoted(found));
-        let problem = Problem::error(api_version.span, message)
+        let problem = Problem::error(Code::ApiVersion, api_version.span, message)
+            .with_text(API_VERSION, false)
             .with_help(format!("this version of Runstamp reads {API_VERSION} only"));
         return Origin::Unclear(Box::new(problem));
     }
@@ -174,17 +186,39 @@ fn origin(entries: &[(Text, Node)], api_version: Option<&Node>, kind: Option<&No
         || found == "v1alpha1";
     Origin::Foreign(looks_like_ours.then(|| {
         let message = format!("this document is ignored: {} is another API group", quoted(found));
-        Problem::warning(api_version.span, message).with_help(format!("did you mean {API_VERSION}?"))
+        Problem::warning(Code::ForeignDocument, api_version.span, message)
+            .with_text(API_VERSION, false)
+            .with_help(format!("did you mean {API_VERSION}?"))
     }))
 }
 
-fn metadata(node: Node, problems: &mut Problems) -> Option<Text> {
+/// What is read of the metadata.
+#[derive(Default)]
+struct Metadata {
+    name: Text,
+    accepts: Option<Text>,
+}
+
+fn metadata(node: Node, problems: &mut Problems) -> Option<Metadata> {
     fields(node, "the metadata", problems, |fields| {
         // Kept for whoever manages the file with tools that set them.
         fields.take("labels");
-        fields.take("annotations");
-        fields.required("name", name)
+        let accepts = fields.take("annotations").and_then(accepts);
+        let name = fields.required("name", name);
+        name.map(|name| Metadata { name, accepts })
     })?
+}
+
+/// The one annotation that is read; the others are other tools', whatever they hold.
+fn accepts(annotations: Node) -> Option<Text> {
+    let Kind::Mapping(entries) = annotations.kind else {
+        return None;
+    };
+    let accepts = entries.into_iter().find(|(key, _)| key.value == ACCEPT)?.1;
+    match accepts.kind {
+        Kind::String(codes) => Some(Located::new(codes, accepts.span)),
+        _ => None,
+    }
 }
 
 /// A name as Kubernetes has them, since it stands in annotations, metrics and audit records.
@@ -198,8 +232,13 @@ fn name(node: Node, problems: &mut Problems) -> Option<Text> {
         quoted(&name.value)
     );
     let likely = name.value.to_lowercase().replace(['_', ' '], "-");
-    let help = is_dns_subdomain(&likely).then(|| format!("did you mean {likely}?"));
-    problems.push(Problem::error(name.span, message).with_optional_help(help));
+    let problem = Problem::error(Code::BadName, name.span, message);
+    problems.push(match is_dns_subdomain(&likely) {
+        true => problem
+            .with_text(likely.as_str(), false)
+            .with_help(format!("did you mean {likely}?")),
+        false => problem,
+    });
     // The document's other mistakes are worth finding, and the name still tells which it is.
     Some(Located::new(likely, name.span))
 }

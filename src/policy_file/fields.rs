@@ -7,7 +7,7 @@ use super::scalar::Plain;
 use super::tree::{Kind, Node};
 use super::values::{self, Expected};
 use crate::domain::definition::{Mapping, Text};
-use crate::domain::source::{Located, Problem, Span};
+use crate::domain::source::{Code, Located, Problem, Span};
 use crate::domain::suggest;
 
 /// The fields of one mapping; those that nobody asks for are unknown.
@@ -95,13 +95,16 @@ impl Fields<'_> {
             // A misspelt field is reported once, as that.
             if !self.is_misspelt(name) {
                 let message = format!("{} needs the field {}", self.owner, quoted(name));
-                self.problems.push(Problem::error(self.place, message));
+                let problem = Problem::error(Code::MissingField, self.place, message);
+                self.problems
+                    .push(problem.with_help(format!("write {name}: beside it")));
             }
             return None;
         };
         if matches!(node.kind, Kind::Plain(Plain::Null, _)) {
             let message = format!("{} needs a value for {}, found nothing", self.owner, quoted(name));
-            self.problems.push(Problem::error(node.span, message));
+            self.problems
+                .push(Problem::error(Code::MissingField, node.span, message));
             return None;
         }
         read(node, self.problems)
@@ -132,7 +135,8 @@ impl Fields<'_> {
         let number = self.integer(name)?;
         let Ok(count) = u64::try_from(number.value) else {
             let message = format!("expected 0 or more, found {}", number.value);
-            self.problems.push(Problem::error(number.span, message));
+            self.problems
+                .push(Problem::error(Code::BadNumber, number.span, message));
             return None;
         };
         Some(number.map(|_| count))
@@ -188,7 +192,8 @@ impl Fields<'_> {
             [] if self.entries.iter().any(|(_, value)| value.is_some()) => {}
             [] => {
                 let message = format!("{} needs one of {forms}", self.owner);
-                self.problems.push(Problem::error(self.place, message));
+                let problem = Problem::error(Code::MissingField, self.place, message);
+                self.problems.push(problem.with_help("write one of them"));
             }
             several => {
                 let message = format!(
@@ -196,8 +201,15 @@ impl Fields<'_> {
                     self.owner,
                     several.join(" and ")
                 );
-                self.problems
-                    .push(Problem::error(self.place, message).with_help("keep one of them"));
+                let mut places = self
+                    .entries
+                    .iter()
+                    .filter(|(key, _)| several.contains(&key.value.as_str()))
+                    .map(|(key, _)| key.span);
+                let first = places.next().unwrap_or(self.place);
+                let problem = Problem::error(Code::ConflictingFields, first, message).with_help("keep one of them");
+                let problem = places.fold(problem, |problem, place| problem.with_related(place, "and this"));
+                self.problems.push(problem);
             }
         }
         false
@@ -229,19 +241,21 @@ impl Fields<'_> {
                 continue;
             }
             if self.problems.is_full() {
-                return self.problems.push(Problem::error(key.span, "unknown field"));
+                return self
+                    .problems
+                    .push(Problem::error(Code::UnknownField, key.span, "unknown field"));
             }
             let message = format!("{} has no field {}", self.owner, quoted(&key.value));
+            let mut problem = Problem::error(Code::UnknownField, key.span, message).with_label("not known here");
             let help = match suggest::nearest(&key.value, free.iter().copied()) {
-                Some(near) => format!("did you mean {near}?"),
+                Some(near) => {
+                    problem = problem.with_text(near, suggest::is_same_word(&key.value, near));
+                    format!("did you mean {near}?")
+                }
                 None if free.is_empty() => "remove it".to_owned(),
                 None => format!("it may have: {}", values::listed(free.iter().copied())),
             };
-            self.problems.push(
-                Problem::error(key.span, message)
-                    .with_label("not known here")
-                    .with_help(help),
-            );
+            self.problems.push(problem.with_help(help));
         }
     }
 }

@@ -5,7 +5,7 @@ use serde_json::{Map, Number, Value};
 use super::problems::{Problems, quoted};
 use super::scalar::Plain;
 use super::tree::{Kind, Node};
-use crate::domain::source::Problem;
+use crate::domain::source::{Code, Problem};
 
 /// The JSON value that a node stands for; what YAML readers disagree about is a problem.
 ///
@@ -24,14 +24,16 @@ pub(super) fn json(node: Node, problems: &mut Problems) -> Option<Value> {
         Kind::Plain(Plain::OldBoolean, text) => {
             let message = format!("{text} is a boolean to some YAML readers and a string to others");
             let help = format!("write true or false, or quote it: {}", quoted(&text));
-            problems.push(Problem::error(node.span, message).with_help(help));
+            problems.push(Problem::error(Code::WrongType, node.span, message).with_help(help));
             return None;
         }
         Kind::Plain(Plain::Integer | Plain::Float, text) => match number(&text) {
             Some(number) => Value::Number(number),
             None => {
                 let message = format!("{} is not a number in JSON", quoted(&text));
-                problems.push(Problem::error(node.span, message).with_help("write it in decimal, or quote it"));
+                problems.push(
+                    Problem::error(Code::BadNumber, node.span, message).with_help("write it in decimal, or quote it"),
+                );
                 return None;
             }
         },

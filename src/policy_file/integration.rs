@@ -9,7 +9,7 @@ use super::values;
 use crate::domain::definition::{
     CreatorDefinition, IntegrationDefinition, RuleDefinition, RuleTerms, SchemaDefinition, StateDefinition, Text,
 };
-use crate::domain::source::{Located, Problem};
+use crate::domain::source::{Code, Located, Problem};
 use crate::domain::words::{OnChild, Reaction, ResetRule, RunKind, StateKeyUpdates};
 
 /// The annotations, labels and finalizers that only the integration writes.
@@ -124,11 +124,11 @@ fn rule(node: Node, problems: &mut Problems) -> Option<RuleDefinition> {
             return None;
         }
         if fields.has("requires") && !fields.has("key") {
-            let problem = Problem::error(span, "a rule with requires needs the field \"key\"");
+            let problem = Problem::error(Code::MissingField, span, "a rule with requires needs the field \"key\"");
             fields.report(problem.with_help("write key: and the key that needs the others"));
         }
         if let (Some(key), false) = (&key, fields.has("requires")) {
-            let problem = Problem::error(key.span, "a rule has a key only beside requires");
+            let problem = Problem::error(Code::MisplacedField, key.span, "a rule has a key only beside requires");
             fields.report(problem.with_help("write the key into the list of the rule"));
         }
         let rule = match (together, key.zip(requires), exclusive, any_of) {

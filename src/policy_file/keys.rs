@@ -7,7 +7,7 @@ use super::scalar::Plain;
 use super::tree::{Kind, Node};
 use super::values::{clipped, quoting_advice};
 use crate::domain::definition::Text;
-use crate::domain::source::{Located, Problem, Span};
+use crate::domain::source::{Code, Located, Problem, Span};
 
 /// A key that waits for its value.
 pub(super) enum Key {
@@ -24,21 +24,31 @@ pub(super) fn read_key(node: Node, places: &mut HashMap<String, Span>, soft: &mu
     let text = match node.kind {
         Kind::String(text) => text,
         Kind::Plain(Plain::Null, _) => {
-            soft.push(Problem::error(node.span, "a key must be a string, found nothing"));
+            soft.push(Problem::error(
+                Code::WrongType,
+                node.span,
+                "a key must be a string, found nothing",
+            ));
             return Key::Refused;
         }
         Kind::Plain(_, text) => {
             let message = format!("a key must be a string, found {} without quotes", clipped(&text));
-            soft.push(Problem::error(node.span, message).with_help(quoting_advice(&text)));
+            soft.push(Problem::error(Code::WrongType, node.span, message).with_help(quoting_advice(&text)));
             text
         }
         Kind::Mapping(_) => {
             let help = "if it was meant as a placeholder such as {{name}}, quote the whole value";
-            soft.push(Problem::error(node.span, "a key must be a string, found a mapping").with_help(help));
+            soft.push(
+                Problem::error(Code::WrongType, node.span, "a key must be a string, found a mapping").with_help(help),
+            );
             return Key::Refused;
         }
         Kind::Sequence(_) => {
-            soft.push(Problem::error(node.span, "a key must be a string, found a list"));
+            soft.push(Problem::error(
+                Code::WrongType,
+                node.span,
+                "a key must be a string, found a list",
+            ));
             return Key::Refused;
         }
     };
@@ -52,10 +62,14 @@ pub(super) fn read_key(node: Node, places: &mut HashMap<String, Span>, soft: &mu
 
 /// The problem of a key that stands in a mapping twice.
 pub(super) fn duplicate(key: &str, again: Span, first: Span) -> Problem {
-    Problem::error(again, format!("the key {} stands here twice", quoted(key)))
-        .with_label("and here again")
-        .with_related(first, "first here")
-        .with_help("keep one of them")
+    Problem::error(
+        Code::DuplicateKey,
+        again,
+        format!("the key {} stands here twice", quoted(key)),
+    )
+    .with_label("and here again")
+    .with_related(first, "first here")
+    .with_help("keep one of them")
 }
 
 /// Takes what stands behind a merge key: a mapping or a list of mappings.
@@ -64,8 +78,12 @@ pub(super) fn collect_merged(node: Node, place: Span, merged: &mut Vec<Node>, so
         Kind::Mapping(_) => merged.push(node),
         Kind::Sequence(items) if items.iter().all(|item| matches!(item.kind, Kind::Mapping(_))) => merged.extend(items),
         _ => soft.push(
-            Problem::error(place, "the merge key << takes a mapping or a list of mappings")
-                .with_help("write an alias of a mapping after it, such as <<: *base"),
+            Problem::error(
+                Code::WrongType,
+                place,
+                "the merge key << takes a mapping or a list of mappings",
+            )
+            .with_help("write an alias of a mapping after it, such as <<: *base"),
         ),
     }
 }

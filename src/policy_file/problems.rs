@@ -1,6 +1,6 @@
 //! The problems of one file: collected, capped, and with what was found in it put into words safely.
 
-use crate::domain::source::{Problem, Span};
+use crate::domain::source::{Code, Problem, Span};
 
 /// A file with more problems than this is not a policy file with mistakes; the rest would drown the first.
 const MOST_PROBLEMS: usize = 1000;
@@ -21,7 +21,7 @@ impl Problems {
         if self.is_full() {
             self.has_more = true;
         } else {
-            self.found.push(problem);
+            self.found.push(problem.with_advice());
         }
     }
 
@@ -49,7 +49,7 @@ impl Problems {
         if self.has_more {
             let span = list.last().map_or_else(Span::default, |last| last.span);
             let message = "this file has more problems than are shown";
-            list.push(Problem::error(span, message).with_help("mend these first"));
+            list.push(Problem::error(Code::TooLarge, span, message).with_help("mend these first"));
         }
         list
     }
@@ -97,6 +97,7 @@ mod tests {
         let mut problems = Problems::default();
         for start in 0..1500 {
             problems.push(Problem::error(
+                Code::Syntax,
                 Span {
                     file: 0,
                     start,
@@ -117,8 +118,8 @@ mod tests {
     fn the_same_problem_at_the_same_place_stands_there_once() {
         let mut problems = Problems::default();
         problems.extend([
-            Problem::error(Span::default(), "wrong"),
-            Problem::error(Span::default(), "wrong"),
+            Problem::error(Code::Syntax, Span::default(), "wrong"),
+            Problem::error(Code::Syntax, Span::default(), "wrong"),
         ]);
         assert_eq!(problems.into_list().len(), 1);
     }

@@ -12,7 +12,7 @@ use crate::domain::definition::{
     SuiteDefinition, Text,
 };
 use crate::domain::request::Operation;
-use crate::domain::source::{Located, Problem, Span};
+use crate::domain::source::{Code, Located, Problem, Span};
 use crate::domain::suggest;
 use crate::domain::words::FactName;
 
@@ -71,12 +71,15 @@ fn subject(fields: &mut Fields<'_>) -> Option<SubjectDefinition> {
     match (operation, is_old_written) {
         (Some(operation), true) if operation.value == Operation::Create => {
             let message = "old is the Run before an UPDATE, and the operation is CREATE";
-            fields.report(Problem::error(operation.span, message).with_help("write operation: UPDATE, or remove old"));
+            fields.report(
+                Problem::error(Code::ConflictingFields, operation.span, message)
+                    .with_help("write operation: UPDATE, or remove old"),
+            );
             None
         }
         (Some(operation), false) if operation.value == Operation::Update => {
             let message = "a case of an UPDATE needs the field \"old\"";
-            let problem = Problem::error(operation.span, message);
+            let problem = Problem::error(Code::MissingField, operation.span, message);
             fields.report(problem.with_help("write the Run as it was before, or the path of its file"));
             None
         }
@@ -89,7 +92,8 @@ const OPERATIONS: [(&str, Operation); 2] = [("CREATE", Operation::Create), ("UPD
 
 fn said_by_review(place: Span, name: &str) -> Problem {
     let message = format!("the recorded review says {name} itself");
-    Problem::error(place, message).with_help(format!("remove {name}, or write run instead of review"))
+    Problem::error(Code::ConflictingFields, place, message)
+        .with_help(format!("remove {name}, or write run instead of review"))
 }
 
 fn run(node: Node, problems: &mut Problems) -> Option<RunDefinition> {
@@ -146,7 +150,7 @@ fn facts(fields: &mut Fields<'_>) -> Mapping<Text> {
                 None => format!("the facts are {}", values::listed(words())),
             };
             let message = format!("there is no fact {}", quoted(&name.value));
-            fields.report(Problem::error(name.span, message).with_help(help));
+            fields.report(Problem::error(Code::UnknownFact, name.span, message).with_help(help));
         }
     }
     facts

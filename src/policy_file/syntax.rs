@@ -3,7 +3,7 @@
 use granit_parser::{ErrorKind, Marker, ScanError};
 
 use super::tree::MOST_NESTING;
-use crate::domain::source::{Problem, Span};
+use crate::domain::source::{Code, Problem, Span};
 
 /// A limit that a file exceeds; reading it ends there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -23,19 +23,30 @@ impl Limit {
     pub(super) fn problem(self, span: Span) -> Problem {
         match self {
             Self::Nesting => nesting_problem(span),
-            Self::Size => Problem::error(span, "this file holds more values than a policy file may")
-                .with_help("split it, and write out what its aliases repeat"),
-            Self::Aliases(most) => Problem::error(span, format!("this file holds more than {most} aliases"))
-                .with_help("write out what they repeat"),
-            Self::AliasOfItself => Problem::error(span, "this alias stands within the value that it names")
-                .with_help("write out what it should repeat"),
+            Self::Size => Problem::error(
+                Code::TooLarge,
+                span,
+                "this file holds more values than a policy file may",
+            )
+            .with_help("split it, and write out what its aliases repeat"),
+            Self::Aliases(most) => Problem::error(
+                Code::TooLarge,
+                span,
+                format!("this file holds more than {most} aliases"),
+            )
+            .with_help("write out what they repeat"),
+            Self::AliasOfItself => {
+                Problem::error(Code::Syntax, span, "this alias stands within the value that it names")
+                    .with_help("write out what it should repeat")
+            }
         }
     }
 }
 
 fn nesting_problem(span: Span) -> Problem {
     let message = format!("lists and mappings are nested more than {MOST_NESTING} levels deep");
-    Problem::error(span, message).with_help("no policy needs that; look for brackets that are not closed")
+    Problem::error(Code::TooLarge, span, message)
+        .with_help("no policy needs that; look for brackets that are not closed")
 }
 
 /// The byte that a parser's mark stands for.
@@ -69,7 +80,7 @@ pub(super) fn problem(error: &ScanError, text: &str, file: u32) -> Problem {
         return nesting_problem(span);
     }
     let (message, help) = words(error.kind());
-    Problem::error(span, message).with_optional_help(help.map(str::to_owned))
+    Problem::error(Code::Syntax, span, message).with_optional_help(help.map(str::to_owned))
 }
 
 fn is_about_tabs(kind: &ErrorKind) -> bool {
@@ -148,7 +159,11 @@ fn words(kind: &ErrorKind) -> (String, Option<&'static str>) {
             Some("remove it, or quote the value that it belongs to"),
         ),
         ErrorKind::MismatchedFlowCollectionEnd { open, close } => {
-            return (format!("expected the bracket that closes {open}, found {close}"), None);
+            let message = format!("expected the bracket that closes {open}, found {close}");
+            return (
+                message,
+                Some("close the brackets in the order in which they were opened, the last one first"),
+            );
         }
         ErrorKind::ExpectedFlowMappingSeparator => ("expected a comma or }", Some(COMMA)),
         ErrorKind::ExpectedFlowSequenceSeparator => ("expected a comma or ]", Some(COMMA)),
@@ -161,7 +176,10 @@ fn words(kind: &ErrorKind) -> (String, Option<&'static str>) {
                 Some(QUOTE),
             );
         }
-        ErrorKind::CommentNotSeparated => ("a comment needs a space before its #", None),
+        ErrorKind::CommentNotSeparated => (
+            "a comment needs a space before its #",
+            Some("write the space, or quote the value that the # belongs to"),
+        ),
         ErrorKind::ExpectedDocumentStart => (
             "expected the end of the document or of the file",
             Some(
@@ -177,7 +195,10 @@ fn words(kind: &ErrorKind) -> (String, Option<&'static str>) {
             "this escape has too few digits or stands for no character",
             Some("use single quotes: in them a backslash is a backslash"),
         ),
-        ErrorKind::InvalidDocumentEnd => ("there is text after the end of the document", None),
+        ErrorKind::InvalidDocumentEnd => (
+            "there is text after the end of the document",
+            Some("begin another document with --- on a line of its own"),
+        ),
         ErrorKind::UndeclaredTagHandle => (
             "a value begins with a YAML tag that nobody declares",
             Some("quote a value that begins with !"),

@@ -4,7 +4,7 @@ use super::problems::{Problems, quoted};
 use super::scalar::Plain;
 use super::tree::{Kind, Node};
 use crate::domain::definition::{Mapping, Text};
-use crate::domain::source::{Located, Problem};
+use crate::domain::source::{Code, Located, Problem};
 use crate::domain::suggest;
 
 /// Bytes of a text that is repeated as an example of what to write.
@@ -44,8 +44,29 @@ impl Expected<'_> {
             Self::Mapping(entries) => format!("a mapping of {entries}"),
             Self::Fields(owner) => format!("a mapping for {owner}"),
         };
-        Problem::error(node.span, format!("expected {expected}, found {}", found(&node.kind)))
-            .with_optional_help(self.help(&node.kind))
+        let message = format!("expected {expected}, found {}", found(&node.kind));
+        let problem = Problem::error(Code::WrongType, node.span, message).with_optional_help(self.help(&node.kind));
+        match self.source(&node.kind) {
+            Some(source) => problem.with_source(source),
+            None => problem,
+        }
+    }
+
+    /// What should stand there, where only the notation is wrong.
+    fn source(self, kind: &Kind) -> Option<String> {
+        match (self, kind) {
+            (Self::Boolean, Kind::Plain(Plain::OldBoolean, text)) => {
+                let is_yes = text.starts_with(['y', 'Y']) || text.eq_ignore_ascii_case("on");
+                Some(is_yes.to_string())
+            }
+            (Self::Boolean, Kind::String(text)) if matches!(text.as_str(), "true" | "false") => Some(text.clone()),
+            (Self::Integer, Kind::String(text)) => text.parse::<i64>().ok().map(|number| number.to_string()),
+            (Self::Text | Self::TextOrMapping(_), Kind::Plain(plain, text)) if *plain != Plain::Null => {
+                double_quoted(text)
+            }
+            (Self::List("strings"), Kind::String(text)) => Some(format!("[{}]", double_quoted(text)?)),
+            _ => None,
+        }
     }
 
     fn help(self, kind: &Kind) -> Option<String> {
@@ -71,6 +92,16 @@ impl Expected<'_> {
                     0..=LONGEST_EXAMPLE => format!("put it in brackets: [{}]", quoted(text)),
                     _ => "put it in brackets".to_owned(),
                 });
+            }
+            (Self::Text, _) => "write a single text",
+            (Self::Word(_), _) => "write one of these words",
+            (Self::Boolean, _) => "write true or false",
+            (Self::Integer, _) => "write a whole number",
+            (Self::List(_), _) => {
+                "write a list: each entry on a line of its own behind a dash, or all of them in brackets"
+            }
+            (Self::Mapping(_) | Self::Fields(_), _) => {
+                "write fields: each on a line of its own as name: value, or all in braces"
             }
             _ => return None,
         };
@@ -118,7 +149,7 @@ pub(super) fn integer(node: Node, problems: &mut Problems) -> Option<Located<i64
         Ok(value) if is_decimal => Some(Located::new(value, node.span)),
         _ => {
             let message = format!("expected a decimal integer of 64 bits, found {}", clipped(text));
-            problems.push(Problem::error(node.span, message));
+            problems.push(Problem::error(Code::BadNumber, node.span, message));
             None
         }
     }
@@ -136,8 +167,13 @@ pub(super) fn word<T: Copy>(node: Node, words: &[(&'static str, T)], problems: &
     }
     if !problems.is_full() {
         let message = format!("expected one of {}, found {}", listed(names()), quoted(found));
-        let help = suggest::nearest(found, names()).map(|near| format!("did you mean {near}?"));
-        problems.push(Problem::error(node.span, message).with_optional_help(help));
+        let mut problem = Problem::error(Code::UnknownWord, node.span, message);
+        if let Some(near) = suggest::nearest(found, names()) {
+            problem = problem
+                .with_text(near, suggest::is_same_word(found, near))
+                .with_help(format!("did you mean {near}?"));
+        }
+        problems.push(problem);
     }
     None
 }
@@ -177,6 +213,11 @@ pub(super) fn quoting_advice(text: &str) -> String {
         0..=LONGEST_EXAMPLE => format!("quote it: {}", quoted(text)),
         _ => "put it in quotation marks".to_owned(),
     }
+}
+
+/// A text in double quotes, as JSON and YAML write it alike.
+fn double_quoted(text: &str) -> Option<String> {
+    serde_json::to_string(text).ok()
 }
 
 /// What a value is, in words.

@@ -2,8 +2,9 @@
 
 use serde_json::{Value, json};
 
-use super::terms::{flag, integer, list, map, object, refer, text, text_map, texts, with, word, words_of};
+use super::terms::{by_default, flag, integer, list, map, object, refer, text, text_map, texts, with, word, words_of};
 use super::{event, kinds, template, validation_action, value_terms};
+use crate::domain::compile::defaults;
 use crate::domain::selector::Operator as SelectorOperator;
 use crate::domain::words::{Mode, OnConflict, OnMissing, Operator};
 
@@ -36,10 +37,13 @@ pub(super) fn spec() -> Value {
     );
     let say = |schema: Value, description: &str| with(schema, [("description", json!(description))]);
     let fields = [
-        ("priority", integer("Higher first; 0 without it.")),
+        ("priority", by_default(integer("Higher first."), defaults::PRIORITY)),
         (
             "mode",
-            word("Shadow decides and counts, and changes nothing.", words_of(Mode::WORDS)),
+            by_default(
+                word("Shadow decides and counts, and changes nothing.", words_of(Mode::WORDS)),
+                defaults::MODE.word(),
+            ),
         ),
         ("match", say(matches(), "Which Runs: all that is written must hold.")),
         ("variables", list("Named values out of the Run.", refer("variable"))),
@@ -49,7 +53,7 @@ pub(super) fn spec() -> Value {
             "constrain",
             say(constrain, "A tighter schema for keys of an integration."),
         ),
-        validation_action("What a breach of require or constrain meets; Deny without it."),
+        validation_action("What a breach of require or constrain meets."),
     ];
     object(fields, &[])
 }
@@ -135,16 +139,16 @@ pub(super) fn injection() -> Value {
         ),
         (
             "onConflict",
-            word(
-                "When the user set another value; Keep without it.",
-                words_of(OnConflict::WORDS),
+            by_default(
+                word("When the user set another value.", words_of(OnConflict::WORDS)),
+                defaults::ON_CONFLICT.word(),
             ),
         ),
         (
             "onMissing",
-            word(
-                "When something it needs is absent; Skip without it.",
-                words_of(OnMissing::WORDS),
+            by_default(
+                word("When something it needs is absent.", words_of(OnMissing::WORDS)),
+                defaults::ON_MISSING.word(),
             ),
         ),
     ];

@@ -3,7 +3,8 @@
 use serde_json::{Value, json};
 
 use super::replace_builtin;
-use super::terms::{flag, map, object, reactions, text_map, texts, with, word, words_of};
+use super::terms::{by_default, flag, map, object, reactions, text_map, texts, with, word, words_of};
+use crate::domain::settings::Settings;
 use crate::domain::words::{CopiedOwnerReferences, Reaction, StateKeyUpdates};
 
 /// The spec.
@@ -17,11 +18,15 @@ pub(super) fn spec() -> Value {
     );
     let urls = object(
         [
-            ("allowHttp", flag("http is allowed where a key lists it.")),
+            (
+                "allowHttp",
+                by_default(flag("http is allowed where a key lists it."), false),
+            ),
             ("allowedHosts", texts("Internal hosts that any uri may lead to.")),
         ],
         &[],
     );
+    let default = Settings::default();
     let fields = [
         replace_builtin(),
         ("identities", map("User names by a name for them.", texts(""))),
@@ -36,23 +41,32 @@ pub(super) fn spec() -> Value {
         ),
         (
             "unknownIntegrations",
-            reactions(
-                "What a key of an integration that nobody declares meets; Warn without it.",
-                [Reaction::Allow, Reaction::Warn, Reaction::Deny],
+            by_default(
+                reactions(
+                    "What a key of an integration that nobody declares meets.",
+                    [Reaction::Allow, Reaction::Warn, Reaction::Deny],
+                ),
+                default.unknown_integrations.word(),
             ),
         ),
         (
             "stateKeyUpdates",
-            word(
-                "What a state key meets that others than its writers change.",
-                words_of(StateKeyUpdates::WORDS),
+            by_default(
+                word(
+                    "What a state key meets that others than its writers change.",
+                    words_of(StateKeyUpdates::WORDS),
+                ),
+                default.state_key_updates.word(),
             ),
         ),
         (
             "copiedOwnerReferences",
-            word(
-                "What a PipelineRun as controller of a Root meets.",
-                words_of(CopiedOwnerReferences::WORDS),
+            by_default(
+                word(
+                    "What a PipelineRun as controller of a Root meets.",
+                    words_of(CopiedOwnerReferences::WORDS),
+                ),
+                default.copied_owner_references.word(),
             ),
         ),
         ("urls", with(urls, [("description", json!("What addresses may be."))])),

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::terms::{flag, list, object, refer, text, text_map, texts, with, word, words_of};
+use super::terms::{by_default, flag, list, object, refer, text, text_map, texts, with, word, words_of};
 use crate::domain::decision::Lineage;
 use crate::domain::request::Operation;
 use crate::domain::words::FactName;
@@ -28,7 +28,7 @@ pub(super) fn case() -> Value {
         ("run", says(refer("run"), "A Run, or the path of its file.")),
         (
             "operation",
-            word("What is done with it; CREATE without it.", operations),
+            by_default(word("What is done with it.", operations), Operation::Create.word()),
         ),
         (
             "old",

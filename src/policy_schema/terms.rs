@@ -31,6 +31,11 @@ fn described(description: &str, schema: Value) -> Value {
     with(schema, [("description", json!(description))])
 }
 
+/// A schema with the value that holds where none is written.
+pub(super) fn by_default(schema: Value, default: impl Into<Value>) -> Value {
+    with(schema, [("default", default.into())])
+}
+
 /// A definition by its name.
 pub(super) fn refer(definition: &str) -> Value {
     json!({"$ref": format!("#/$defs/{definition}")})

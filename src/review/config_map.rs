@@ -6,7 +6,8 @@ use serde::Deserialize;
 use serde::de::IgnoredAny;
 
 use super::NotAReview;
-use super::reply::{StatusCause, fit_warnings, invalid, write_answer};
+use super::reply::{StatusCause, invalid, write_answer};
+use super::warnings::fit_warnings;
 use crate::policy_file::ConfigMapFiles;
 use crate::store::EditMistake;
 

@@ -6,19 +6,13 @@ use std::fmt::Write as _;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
+use super::warnings::warnings;
 use super::{Stance, Subject, Webhook};
 use crate::domain::decision::{Decision, Lineage, Verdict, Violation};
 use crate::domain::json_text::push_string;
 use crate::domain::patch::{Operation, Patch, PatchValue};
 use crate::domain::policy_set::PolicySet;
 use crate::domain::schema::one_line;
-use crate::domain::words::Reaction;
-
-/// Longest warning, in characters; longer ones may be cut by clients (`k8s.io/api/admission/v1`, `AdmissionResponse.warnings`).
-const MAX_WARNING_CHARS: usize = 256;
-
-/// Most characters of all warnings together, by the same source.
-const MAX_WARNINGS_CHARS: usize = 4096;
 
 /// Most causes that one refusal names; a Run has room for thousands of annotations, a reader for fewer.
 const MAX_CAUSES: usize = 100;
@@ -275,56 +269,6 @@ pub(super) fn invalid<'a>(
     }
 }
 
-/// What the client sees besides the verdict. A Child's creator is a controller, whose log nobody reads: its decisions hold neither.
-pub fn warnings(decision: &Decision) -> Vec<String> {
-    let violations = decision
-        .violations
-        .iter()
-        .filter(|violation| violation.reaction == Reaction::Warn);
-    let violations = violations.map(|violation| format!("{}: {}", violation.cause.field, cause_text(violation)));
-    let trace = decision
-        .trace
-        .iter()
-        .flat_map(|trace| trace.events.iter().map(ToString::to_string));
-    fit_warnings(decision.notices.iter().cloned().chain(violations).chain(trace))
-}
-
-/// Warnings within the limits of the API server, and a word about those that are not.
-pub(super) fn fit_warnings(texts: impl Iterator<Item = String>) -> Vec<String> {
-    let mut warnings = Vec::new();
-    let mut room = MAX_WARNINGS_CHARS;
-    let mut left_out = 0_usize;
-    for text in texts {
-        let warning = one_warning(&text);
-        let length = warning.chars().count();
-        // The last line keeps its room, so that a reader learns that something is missing.
-        if length + MAX_WARNING_CHARS > room {
-            left_out += 1;
-            continue;
-        }
-        room -= length;
-        warnings.push(warning);
-    }
-    if left_out > 0 {
-        warnings.push(format!("{left_out} more warnings are not shown (runstamp)"));
-    }
-    warnings
-}
-
-/// One line within the limit: the API server silently drops a warning that holds a line break.
-fn one_warning(text: &str) -> String {
-    let line: String = text
-        .chars()
-        .map(|character| if character.is_control() { ' ' } else { character })
-        .collect();
-    if line.chars().count() <= MAX_WARNING_CHARS {
-        return line;
-    }
-    let mut short: String = line.chars().take(MAX_WARNING_CHARS - 1).collect();
-    short.push('…');
-    short
-}
-
 /// Small, sorted, and the same when the API server calls again for the same Run, or left out:
 /// it keeps the first of two differing values and logs the second.
 ///
@@ -340,13 +284,18 @@ fn push_audit_annotations(json: &mut String, webhook: Webhook, decision: &Decisi
     let injected = list(decision.injected.iter().map(|injected| injected.key.as_str().into()));
     let removed = list(decision.removed.iter().map(|removed| removed.field.to_string().into()));
     let skipped = list(decision.skipped.iter().map(|skipped| skipped.field.to_string().into()));
+    let changes = decision.shadow.iter().filter(|shadow| shadow.is_change());
+    let shadow = list(changes.map(|shadow| format!("{} {} {}", shadow.policy, shadow.outcome, shadow.field).into()));
     let of_webhook = |its: Webhook| if webhook == its { verdict } else { "" };
+    let shadow_of = |its: Webhook| if webhook == its { &*shadow } else { "" };
     let entries = [
         ("decision", of_webhook(Webhook::Mutate)),
         ("injected", &injected),
         ("lineage", decision.lineage.map_or("", Lineage::word)),
         ("policy-set", set.digest().as_str()),
         ("removed", &removed),
+        ("shadow", shadow_of(Webhook::Mutate)),
+        ("shadow-validation", shadow_of(Webhook::Validate)),
         ("skipped", &skipped),
         ("validation", of_webhook(Webhook::Validate)),
     ];

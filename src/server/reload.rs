@@ -119,7 +119,7 @@ pub async fn follow_certificate(
                 }
             }
             Err(error) => {
-                let reason = with_sources(&error);
+                let reason = format!("{:#}", anyhow::Error::new(error));
                 // The poll meets the same broken files every minute.
                 if last_error.as_ref() != Some(&reason) {
                     metrics.count_certificate_load_failure();
@@ -143,7 +143,7 @@ pub async fn follow_client_authorities(gate: Arc<ClientGate>, file: PathBuf, met
         match gate.reload(&file) {
             Ok(()) => last_error = None,
             Err(error) => {
-                let reason = with_sources(&error);
+                let reason = format!("{:#}", anyhow::Error::new(error));
                 if last_error.as_ref() != Some(&reason) {
                     metrics.count_certificate_load_failure();
                     tracing::error!(
@@ -156,17 +156,6 @@ pub async fn follow_client_authorities(gate: Arc<ClientGate>, file: PathBuf, met
         }
         changes.next().await;
     }
-}
-
-/// An error and everything that it came from, on one line.
-fn with_sources(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(error) = source {
-        text.push_str(&format!(": {error}"));
-        source = error.source();
-    }
-    text
 }
 
 /// Says so when a certificate is of no use any more; clients would only say that the call failed.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::domain::compile::compile;
 use crate::domain::policy_set::PolicySet;
-use crate::domain::source::{Problem, Severity, Span};
+use crate::domain::source::{Code, Problem, Severity, Span};
 use crate::policy_file::{self, ConfigMaps, Loaded, MOST_CONFIG_MAP_BYTES, PolicyText, SourceFiles, config_map_file};
 
 /// Everything that a policy set is made of, before it is read.
@@ -56,7 +56,8 @@ pub fn compile_texts(texts: PolicyTexts) -> Compiled {
     let occupied = occupied(&loaded, &files);
     // Files that were cut to nothing are no policies, and no reason to give up those that were in force.
     if expects_policies && occupied.range(own_files).next().is_none() {
-        found.push(Problem::error(nowhere(), "the policy files hold no policies"));
+        let problem = Problem::error(Code::NoPolicies, nowhere(), "the policy files hold no policies");
+        found.push(problem.with_help("write a document of kind RunPolicy, or leave the path out"));
     }
     let explained: BTreeSet<u32> = found.iter().map(|problem| problem.span.file).collect();
     for group in groups {
@@ -66,7 +67,7 @@ pub fn compile_texts(texts: PolicyTexts) -> Compiled {
         }
         if occupied.range(files).next().is_none() {
             let message = format!("the ConfigMap {} holds no policies", group.name);
-            let problem = Problem::error(start_of(group.first), message);
+            let problem = Problem::error(Code::NoPolicies, start_of(group.first), message);
             found.push(problem.with_help("delete it, or remove its label, to take its policies away"));
         }
     }
@@ -97,12 +98,12 @@ fn with_config_maps(own: Vec<PolicyText>, maps: &ConfigMaps) -> (Vec<PolicyText>
         if bytes > MOST_CONFIG_MAP_BYTES {
             texts.push(text(config_map_file(name, None), ""));
             let message = format!("the policies of all ConfigMaps are larger than {MOST_CONFIG_MAP_BYTES} bytes");
-            found.push(Problem::error(start_of(first), message).with_help("remove what is not needed"));
+            found.push(Problem::error(Code::TooLarge, start_of(first), message).with_help("remove what is not needed"));
             break;
         }
         for key in &map.binary {
             let message = "expected policy files under data, found this one under binaryData";
-            let problem = Problem::error(start_of(index(texts.len())), message);
+            let problem = Problem::error(Code::NotText, start_of(index(texts.len())), message);
             found.push(problem.with_help("save it as UTF-8; kubectl puts whatever is not into binaryData"));
             texts.push(text(config_map_file(name, Some(key)), ""));
         }
@@ -198,7 +199,7 @@ mod tests {
         let help = "delete it, or remove its label, to take its policies away";
         let nothing = |place: &str, name: &str| {
             vec![format!(
-                "{place}:1:1: error: the ConfigMap {name} holds no policies; {help}"
+                "{place}:1:1: error[no-policies]: the ConfigMap {name} holds no policies; {help}"
             )]
         };
         let good: Map<'_> = ("b", &[("p.yaml", POLICY)], &[]);
@@ -209,7 +210,12 @@ mod tests {
         );
         // One file of several may be empty.
         assert_eq!(compiled(&[], &[("a", &[("x", ""), ("p.yaml", POLICY)], &[])]), [""; 0]);
-        assert_eq!(compiled(&[""], &[good]), ["error: the policy files hold no policies"]);
+        assert_eq!(
+            compiled(&[""], &[good]),
+            [
+                "error[no-policies]: the policy files hold no policies; write a document of kind RunPolicy, or leave the path out"
+            ]
+        );
     }
 
     #[test]
@@ -220,7 +226,7 @@ mod tests {
         let errors = compiled(&[], &[("a", &[("p.yaml", POLICY)], &["logo.png"])]);
         assert_eq!(errors.len(), 1, "{errors:?}");
         assert!(
-            errors[0].starts_with("configmap/a/logo.png:1:1: error: expected policy files under data"),
+            errors[0].starts_with("configmap/a/logo.png:1:1: error[not-text]: expected policy files under data"),
             "{errors:?}"
         );
     }

@@ -157,8 +157,8 @@ fn file_name(problem: &Problem, compiled: &Compiled) -> String {
 /// The line of `runstamp check`, with the places that belong to it: here nobody sees an excerpt.
 fn line(problem: &Problem, compiled: &Compiled) -> String {
     let mut line = diagnostics::one_line(problem, &compiled.files);
-    for (span, label) in &problem.related {
-        if let Some(file) = compiled.files.get(*span) {
+    for (span, label) in diagnostics::related(problem, &compiled.files) {
+        if let Some(file) = compiled.files.get(span) {
             let position = file.position(span.start);
             line.push_str(&format!(
                 "; {label}: {}:{}:{}",

@@ -1,8 +1,9 @@
-//! Log lines about decisions: one for each refusal and for each Run that something was removed from; the rest at debug.
+//! Log lines about decisions: one for each refusal, for each Run that something was removed from, and for what each Shadow policy would have changed; the rest at debug.
 //!
 //! Values are never logged, only fields and the causes' own words, which repeat no secret.
 
 use std::fmt::Display;
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::domain::decision::Verdict;
@@ -82,6 +83,7 @@ pub fn log_reply(webhook: Webhook, reply: &Reply<'_>, stance: Stance, took: Dura
             "state updated by others"
         );
     }
+    log_shadow(path, reply, stance);
     tracing::debug!(
         uid,
         kind,
@@ -98,6 +100,50 @@ pub fn log_reply(webhook: Webhook, reply: &Reply<'_>, stance: Stance, took: Dura
         took_us = u64::try_from(took.as_micros()).unwrap_or(u64::MAX),
         "decided"
     );
+}
+
+/// One line for each Shadow policy that would have changed the Run or found fault with it: what `runstamp shadow` sums up.
+fn log_shadow(path: &str, reply: &Reply<'_>, stance: Stance) {
+    let subject = &reply.subject;
+    let mut changes = reply
+        .decision
+        .shadow
+        .iter()
+        .filter(|shadow| shadow.is_change())
+        .peekable();
+    while let Some(first) = changes.peek() {
+        let policy = Arc::clone(&first.policy);
+        let mut of_policy = Vec::new();
+        // A policy's outcomes stand together: policies are asked one after the other.
+        while let Some(change) = changes.next_if(|change| change.policy == policy) {
+            of_policy.push(change);
+        }
+        let outcomes = joined(
+            of_policy
+                .iter()
+                .map(|change| format!("{} {}", change.outcome, change.field)),
+        );
+        let faults = of_policy.iter().filter(|change| change.is_fault());
+        let faults = joined(faults.map(|change| {
+            let fault = change.detail.as_deref().unwrap_or_default();
+            format!("{}: {fault}", change.field)
+        }));
+        tracing::info!(
+            uid = &*subject.uid,
+            kind = subject.kind.map_or("other", |kind| kind.word()),
+            namespace = &*subject.namespace,
+            name = &*subject.name,
+            user = &*subject.user,
+            path,
+            operation = subject.operation,
+            dry_run = subject.dry_run.then_some(true),
+            observe = stance.observe.then_some(true),
+            policy = &*policy,
+            outcomes,
+            faults = (!faults.is_empty()).then_some(faults),
+            "shadow"
+        );
+    }
 }
 
 /// The first items, separated by `; `, and how many more there are.

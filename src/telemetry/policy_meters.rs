@@ -24,7 +24,16 @@ const CAUSE_KINDS: [CauseKind; 6] = [
     CauseKind::Duplicate,
 ];
 
-const SHADOW_OUTCOMES: [&str; 6] = ["Inject", "Overwrite", "Equal", "Skip", "Violation", "other"];
+const SHADOW_OUTCOMES: [&str; 8] = [
+    "Inject",
+    "Overwrite",
+    "Equal",
+    "Skip",
+    "Violation",
+    "Warning",
+    "Audited",
+    "other",
+];
 
 const WRITERS: [&str; 2] = ["declared", "undeclared"];
 

@@ -83,7 +83,7 @@ fn a_misspelt_field_is_refused_where_it_stands() {
         &[("team.yaml", &misspelt("team")), ("other.yaml", &policy("other"))],
     );
     let answer = here.kubectl(&["create", "-f", "-"], &bad.to_string());
-    let line = "configmap/team/team.yaml:6:3: error: the spec of a RunPolicy has no field \"mtach\"; did you mean match? (runstamp)";
+    let line = "configmap/team/team.yaml:6:3: error[unknown-field]: the spec of a RunPolicy has no field \"mtach\"; did you mean match? (runstamp)";
     assert_ne!(answer.code, 0);
     let lines: Vec<&str> = answer.stderr.lines().map(str::trim_end).collect();
     assert!(lines[0].contains("The ConfigMap \"team\" is invalid"), "{answer:?}");
@@ -139,24 +139,24 @@ fn what_is_no_policy_file_is_refused() {
     check(
         &here,
         &here.config_map("words", &[("words", "just words")]),
-        "configmap/words/words:1:1: error: expected",
+        "configmap/words/words:1:1: error[wrong-type]: expected",
     );
     check(
         &here,
         &here.config_map("nothing", &[]),
-        "configmap/nothing:1:1: error: the ConfigMap nothing holds no policies",
+        "configmap/nothing:1:1: error[no-policies]: the ConfigMap nothing holds no policies",
     );
     check(
         &here,
         &here.config_map("cut", &[("p.yaml", "# cut\n")]),
-        "configmap/cut/p.yaml:1:1: error: the ConfigMap cut holds no policies",
+        "configmap/cut/p.yaml:1:1: error[no-policies]: the ConfigMap cut holds no policies",
     );
     let mut binary = here.config_map("binary", &[("p.yaml", &good)]);
     binary["binaryData"] = json!({ "logo.png": STANDARD.encode([0x89, b'P', b'N', b'G', 0xff]) });
     check(
         &here,
         &binary,
-        "data[logo.png]: configmap/binary/logo.png:1:1: error: expected policy files under data",
+        "data[logo.png]: configmap/binary/logo.png:1:1: error[not-text]: expected policy files under data",
     );
     wait_for(&replica, &json!({ "policySet": digest(&[]), "policies": "Current" }));
 }
@@ -276,10 +276,9 @@ fn policies_may_come_before_what_they_name() {
     let first = policy_of("team", "pager");
     let warnings = here.store("team", &[("p.yaml", &first)]);
     assert!(
-        warnings
-            .iter()
-            .any(|warning| warning
-                .starts_with("configmap/team/p.yaml:10:7: error: there is no Integration named \"pager\"")),
+        warnings.iter().any(|warning| warning.starts_with(
+            "configmap/team/p.yaml:10:7: error[unknown-integration]: there is no Integration named \"pager\""
+        )),
         "{warnings:?}"
     );
     for warning in &warnings {
@@ -597,7 +596,7 @@ fn files_and_config_maps_are_one_set() {
         report["error"]
             .as_str()
             .unwrap()
-            .contains("p.yaml:10:7: error: there is no Integration named \"pager\""),
+            .contains("p.yaml:10:7: error[unknown-integration]: there is no Integration named \"pager\""),
         "{report}"
     );
 }

@@ -105,7 +105,7 @@ data:
     assert_eq!((good.code, good.stderr.as_str()), (0, ""), "{good:?}");
     let bad = apply(&edit("mtach"));
     assert_ne!(bad.code, 0, "{bad:?}");
-    let place = "data[team.yaml]: configmap/team/team.yaml:6:3: error: the spec of a RunPolicy has no field \"mtach\"; \
+    let place = "data[team.yaml]: configmap/team/team.yaml:6:3: error[unknown-field]: the spec of a RunPolicy has no field \"mtach\"; \
                  did you mean match? (runstamp)";
     assert!(bad.stderr.contains(place), "{bad:?}");
     say(&format!("kubectl apply of a misspelt key:\n{}", bad.stderr));

@@ -22,11 +22,11 @@ impl Drop for Served {
 
 impl Served {
     fn start(arguments: &[&str]) -> Self {
-        let mut child = command(arguments)
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
+        Self::spawn(&mut command(arguments))
+    }
+
+    fn spawn(command: &mut Command) -> Self {
+        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         let stdout = BufReader::new(child.stdout.take().unwrap());
         Self { child, stdout }
     }
@@ -109,16 +109,22 @@ async fn the_addresses_are_the_first_two_lines_and_a_signal_drains() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_second_signal_ends_at_once() {
-    let mut served = Served::start(&["--dev", "--shutdown-delay", "1h"]);
+    let folder = tempfile::tempdir().unwrap();
+    let count = || fs::read_dir(folder.path()).unwrap().count();
+    let mut served = Served::spawn(command(&["--dev", "--shutdown-delay", "1h"]).env("TMPDIR", folder.path()));
     served.line();
     let plain = served.line().strip_prefix("probes http://").unwrap().parse().unwrap();
+    assert_eq!(count(), 1, "the throwaway CA");
     served.signal("TERM");
     crate::harness::eventually("not ready", async || {
         connect_plain(plain).await.get("/readyz").await.status == 503
     })
     .await;
     served.signal("TERM");
-    assert_eq!(served.ended().0, Some(2));
+    let (code, log) = served.ended();
+    assert_eq!(code, Some(2));
+    assert!(log.contains("a second signal"), "{log}");
+    assert_eq!(count(), 0, "nothing is left behind");
 }
 
 /// A start that fails: exit code 2, nothing on stdout, and everything in the log that tells why.

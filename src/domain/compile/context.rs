@@ -7,8 +7,8 @@ use crate::domain::path::Path;
 use crate::domain::pattern::{Glob, Pattern};
 use crate::domain::schema::one_line;
 use crate::domain::selector::{Operator, Requirement, RequirementPart, Selector};
-use crate::domain::source::{Problem, Span};
-use crate::domain::suggest::nearest;
+use crate::domain::source::{Code, Problem, Span};
+use crate::domain::suggest::{is_same_word, nearest};
 use crate::domain::template::Template;
 use crate::domain::text_problem::TextProblem;
 
@@ -24,7 +24,8 @@ pub(super) struct Context {
 
 impl Context {
     /// Adds a problem; what it repeats of the user's text cannot break its line.
-    pub(super) fn report(&mut self, mut problem: Problem) {
+    pub(super) fn report(&mut self, problem: Problem) {
+        let mut problem = problem.with_advice();
         let labels = problem.related.iter_mut().map(|(_, label)| label);
         let texts = [&mut problem.message, &mut problem.label]
             .into_iter()
@@ -35,6 +36,16 @@ impl Context {
             }
         }
         self.problems.push(problem);
+    }
+
+    /// Takes out the problems so far, for a look at all of them.
+    pub(super) fn take(&mut self) -> Vec<Problem> {
+        std::mem::take(&mut self.problems)
+    }
+
+    /// Puts back problems that were taken out.
+    pub(super) fn restore(&mut self, problems: Vec<Problem>) {
+        self.problems.extend(problems);
     }
 
     /// The problems in the order of the files, each once.
@@ -54,7 +65,7 @@ impl Context {
         match self.patterns.get(&text.value)? {
             Ok(pattern) => Some(pattern.clone()),
             Err(message) => {
-                let problem = Problem::error(text.span, message.clone());
+                let problem = Problem::error(Code::BadPattern, text.span, message.clone());
                 self.report(problem);
                 None
             }
@@ -64,7 +75,8 @@ impl Context {
     /// Compiles a JSONPath, or reports why it cannot be.
     pub(super) fn path(&mut self, text: &Text) -> Option<Path> {
         let path = Path::parse(&text.value);
-        path.map_err(|problem| self.report_within(text, problem)).ok()
+        path.map_err(|problem| self.report_within(Code::BadPath, text, problem))
+            .ok()
     }
 
     /// Compiles a template, or reports everything that is wrong with it.
@@ -73,7 +85,7 @@ impl Context {
             Ok(template) => Some(template),
             Err(problems) => {
                 for problem in problems {
-                    self.report_within(text, problem);
+                    self.report_within(Code::BadTemplate, text, problem);
                 }
                 None
             }
@@ -95,13 +107,9 @@ impl Context {
                 None => {
                     let found = quote(&expression.operator.value);
                     let words = Operator::ALL.iter().map(|operator| operator.name());
-                    self.report(
-                        Problem::error(
-                            expression.operator.span,
-                            format!("expected an operator of label selectors, found {found}"),
-                        )
-                        .with_optional_help(alternatives(&expression.operator.value, words)),
-                    );
+                    let message = format!("expected an operator of label selectors, found {found}");
+                    let problem = Problem::error(Code::UnknownWord, expression.operator.span, message);
+                    self.report(suggest_among(problem, &expression.operator.value, words));
                 }
             }
         }
@@ -119,7 +127,7 @@ impl Context {
                                 values.get(position).map_or(key.span, |value| value.span)
                             }
                         };
-                        self.report(Problem::error(span, problem.message));
+                        self.report(Problem::error(Code::BadSelector, span, problem.message));
                     }
                 }
             }
@@ -128,15 +136,15 @@ impl Context {
     }
 
     /// Reports what is wrong within a text, at the very bytes where that can be told.
-    fn report_within(&mut self, text: &Text, problem: TextProblem) {
+    fn report_within(&mut self, code: Code, text: &Text, problem: TextProblem) {
         let span = part_of(text, problem.range.start, problem.range.end);
-        self.report(Problem::error(span, problem.message).with_optional_help(problem.help));
+        self.report(Problem::error(code, span, problem.message).with_optional_help(problem.help));
     }
 
     /// Takes a glob, or reports why it is none.
     pub(super) fn glob(&mut self, text: &Text) -> Option<Glob> {
         let glob = Glob::parse(&text.value);
-        glob.map_err(|error| self.report(Problem::error(text.span, error.to_string())))
+        glob.map_err(|error| self.report(Problem::error(Code::BadPattern, text.span, error.to_string())))
             .ok()
     }
 
@@ -146,8 +154,12 @@ impl Context {
         for text in list {
             if let Some(first) = seen.get(text.value.as_str()) {
                 self.report(
-                    Problem::error(text.span, format!("{what} {} is listed twice", quote(&text.value)))
-                        .with_related(*first, "first listed here"),
+                    Problem::error(
+                        Code::DuplicateEntry,
+                        text.span,
+                        format!("{what} {} is listed twice", quote(&text.value)),
+                    )
+                    .with_related(*first, "first listed here"),
                 );
             } else {
                 seen.insert(&text.value, text.span);
@@ -187,6 +199,24 @@ pub(super) fn listed<T: AsRef<str>>(words: &[T]) -> String {
             let first: Vec<&str> = first.iter().map(AsRef::as_ref).collect();
             format!("{} and {}", first.join(", "), last.as_ref())
         }
+    }
+}
+
+/// Adds to a problem about a name that nothing has what could have been meant: the nearest one, or the list where it is short.
+/// Where there is neither, the help that the problem has stays.
+pub(super) fn suggest_among<'a>(
+    problem: Problem,
+    wanted: &str,
+    known: impl Iterator<Item = &'a str> + Clone,
+) -> Problem {
+    let near = nearest(wanted, known.clone());
+    let problem = match near {
+        Some(near) => problem.with_text(near, is_same_word(wanted, near)),
+        None => problem,
+    };
+    match alternatives(wanted, known) {
+        Some(help) => problem.with_help(help),
+        None => problem,
     }
 }
 

@@ -7,7 +7,7 @@ use super::context::{Context, quote};
 use super::defaults;
 use super::key_rules::{absolute, article, check_syntax, is_own};
 use crate::domain::definition::{IntegrationDefinition, StateDefinition, Text};
-use crate::domain::source::{Problem, Span};
+use crate::domain::source::{Code, Problem, Span};
 use crate::domain::words::Place;
 
 /// The explicit declarations of all integrations.
@@ -90,7 +90,7 @@ impl Declarations {
                 Some(_) => "leave the slash out",
                 None => "write a name such as slack.integrations.tekton.dev",
             };
-            context.report(Problem::error(prefix.span, message).with_help(help));
+            context.report(Problem::error(Code::BadKey, prefix.span, message).with_help(help));
         } else if is_own(&format!("{}/a", prefix.value)) {
             context.report(belongs_to_runstamp("the prefix", prefix));
         }
@@ -134,17 +134,19 @@ impl Declarations {
                 quote(&key.value)
             );
             let help = format!("write {of_integration}/{}", key.value);
-            context.report(Problem::error(key.span, message).with_help(help));
+            context.report(Problem::error(Code::BadKey, key.span, message).with_help(help));
         } else if prefix.is_empty() && rest.contains('*') {
             let message = format!("expected a prefix before a *, found {}", quote(&key.value));
             let help = "write PREFIX/NAME: keys without a prefix belong to whoever comes first";
-            context.report(Problem::error(key.span, message).with_help(help));
+            context.report(Problem::error(Code::BadKey, key.span, message).with_help(help));
         } else if prefix.contains('*') || rest.matches('*').count() > 1 {
             let message = format!(
                 "expected a state key with at most one *, after the slash, found {}",
                 quote(&key.value)
             );
-            context.report(Problem::error(key.span, message).with_help("declare a key for each of the forms"));
+            context.report(
+                Problem::error(Code::BadKey, key.span, message).with_help("declare a key for each of the forms"),
+            );
         } else if let Err(problem) = check_syntax(place, &key.value.replacen('*', "x", 1), key) {
             context.report(problem);
         }
@@ -184,7 +186,7 @@ fn declared_twice(thing: &str, (preposition, one): (&str, &Declaration), other: 
         "{thing} is declared twice: {preposition}{} and {preposition}{}",
         first.what, second.what
     );
-    Problem::error(second.span, message)
+    Problem::error(Code::DuplicateDeclaration, second.span, message)
         .with_label("declared again here")
         .with_related(first.span, "first declared here")
 }
@@ -194,7 +196,8 @@ fn belongs_to_runstamp(what: &str, written: &Text) -> Problem {
         "expected {what} of an integration, found {}, which Runstamp keeps for itself",
         quote(&written.value)
     );
-    Problem::error(written.span, message).with_help("what is under runstamp.dev needs no declaration")
+    Problem::error(Code::ReservedKey, written.span, message)
+        .with_help("what is under runstamp.dev needs no declaration")
 }
 
 fn relative_without_prefix(written: &Text, integration: &str) -> Problem {
@@ -202,5 +205,5 @@ fn relative_without_prefix(written: &Text, integration: &str) -> Problem {
         "expected an absolute key, since integration {integration} has no prefix, found {}",
         quote(&written.value)
     );
-    Problem::error(written.span, message).with_help("write PREFIX/NAME, or give the integration a prefix")
+    Problem::error(Code::BadKey, written.span, message).with_help("write PREFIX/NAME, or give the integration a prefix")
 }

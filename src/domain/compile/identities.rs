@@ -2,11 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use super::context::{Context, alternatives, quote};
+use super::context::{Context, quote, suggest_among};
 use crate::domain::definition::{Mapping, Text};
 use crate::domain::identity::Identities;
 use crate::domain::pattern::Glob;
-use crate::domain::source::Problem;
+use crate::domain::source::{Code, Problem};
 
 /// What every service account's user name begins with; the namespace and the account's name follow.
 const SERVICE_ACCOUNT: &str = "system:serviceaccount:";
@@ -24,6 +24,7 @@ impl IdentityTable {
         for (name, users) in identities {
             if name.value.is_empty() {
                 context.report(Problem::error(
+                    Code::BadName,
                     name.span,
                     "expected the name of an identity, found an empty string",
                 ));
@@ -54,9 +55,14 @@ impl IdentityTable {
         let users = self.users.get(&name.value);
         if users.is_none() {
             let message = format!("Settings declare no identity {}", quote(&name.value));
-            let help = alternatives(&name.value, self.users.keys().map(String::as_str));
-            let help = help.unwrap_or_else(|| "declare it under identities in a document of kind Settings".to_owned());
-            context.report(Problem::error(name.span, message).with_help(help).unresolved());
+            let problem = Problem::error(Code::UnknownIdentity, name.span, message)
+                .with_help("declare it under identities in a document of kind Settings")
+                .unresolved();
+            context.report(suggest_among(
+                problem,
+                &name.value,
+                self.users.keys().map(String::as_str),
+            ));
         }
         users.map(Vec::as_slice)
     }
@@ -77,6 +83,7 @@ fn check_trusted(user: &Text) -> Result<(), Problem> {
     let text = user.value.as_str();
     if text.is_empty() {
         return Err(Problem::error(
+            Code::BadUser,
             user.span,
             "expected the name of a user, found an empty text",
         ));
@@ -92,6 +99,7 @@ fn check_trusted(user: &Text) -> Result<(), Problem> {
                 Ok(())
             }
             (_, true) => Err(Problem::error(
+                Code::BadUser,
                 user.span,
                 format!("expected {SERVICE_ACCOUNT}NAMESPACE:NAME, found {}", quote(text)),
             )),
@@ -123,7 +131,7 @@ fn any_namespace(user: &Text, what: &str, help: &str) -> Problem {
         "expected users that nobody else can become, found {}, where {what}",
         quote(&user.value)
     );
-    Problem::error(user.span, message)
+    Problem::error(Code::TooWide, user.span, message)
         .with_label("whoever can create a namespace could match it")
         .with_help(help)
 }

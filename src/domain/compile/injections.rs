@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use super::context::{Context, quote};
 use super::key_rules::{absolute, check_injectable, warn_if_undeclared};
+use super::places::related;
 use super::policies::{Known, Write};
 use super::{constraints, defaults};
 use crate::domain::definition::{InjectDefinition, InjectionDefinition, Text};
@@ -15,7 +16,7 @@ use crate::domain::names::{LABEL_VALUE_SHAPE, is_label_value};
 use crate::domain::policy::{Constraint, Injection, IntegrationInjection};
 use crate::domain::registry::DeclaredKeyRef;
 use crate::domain::schema::credential_in;
-use crate::domain::source::{Problem, Span};
+use crate::domain::source::{Code, Problem, Span};
 use crate::domain::template::{Reference, Template};
 use crate::domain::words::{Place, RunKind};
 
@@ -25,8 +26,8 @@ pub(super) struct Scope<'p> {
     pub(super) kinds: &'p [RunKind],
     /// Names of its variables.
     pub(super) variables: Vec<&'p str>,
-    /// Its own tighter schemas.
-    pub(super) constraints: &'p [Constraint],
+    /// Its own tighter schemas, each with its place.
+    pub(super) constraints: &'p [(Constraint, Span)],
     /// The rest of the set.
     pub(super) known: &'p Known<'p>,
 }
@@ -65,7 +66,7 @@ pub(super) fn compile(definition: &InjectDefinition, scope: &Scope<'_>, context:
             collector.is_complete = false;
             continue;
         };
-        constraints::warn_if_never_read(integration, scope.kinds, name, context);
+        constraints::warn_if_never_read(integration, scope.kinds, name, scope.known, context);
         for (key, injection) in keys {
             match scope.known.config_key(integration, key, context) {
                 Some((position, _)) => collector.enter_config(integration, position, key, injection, context),
@@ -100,6 +101,8 @@ struct Block {
     keys: Vec<(usize, Injection)>,
     /// Where the first key was written.
     span: Span,
+    /// Where each of the keys was written.
+    places: Vec<Span>,
 }
 
 impl Collector<'_> {
@@ -126,8 +129,10 @@ impl Collector<'_> {
             integration: Arc::clone(integration),
             keys: Vec::new(),
             span: key.span,
+            places: Vec::new(),
         });
         block.keys.push((position, injection));
+        block.places.push(key.span);
     }
 
     /// Reports a literal that could never be injected.
@@ -143,28 +148,37 @@ impl Collector<'_> {
         let urls = &self.scope.known.surroundings.settings.urls;
         let name = quote(&config.name);
         if let Err(violation) = config.schema.check(literal, urls) {
-            let integration = quote(&integration.name);
             let message = format!(
-                "the value breaks the schema of {name} of integration {integration}: {}",
+                "the value breaks the schema of {name} of integration {}: {}",
+                quote(&integration.name),
                 violation.message
             );
-            let help = violation
-                .suggestion
-                .map(|suggestion| format!("did you mean {}?", quote(&suggestion)));
-            context.report(Problem::error(written.span, message).with_optional_help(help));
+            let mut problem = Problem::error(Code::BadValue, written.span, message);
+            if let Some(suggestion) = violation.suggestion {
+                problem = problem
+                    .with_help(format!("did you mean {}?", quote(&suggestion)))
+                    .with_text(suggestion, true);
+            }
+            let declared = self.scope.known.places.config(&integration.name, config.key());
+            context.report(related(problem, declared, format!("{name} is declared here")));
             return;
         }
-        let constraint = self
-            .scope
-            .constraints
-            .iter()
-            .find(|constraint| constraint.key == position && constraint.integration.index == integration.index);
-        if let Some(Err(violation)) = constraint.map(|constraint| constraint.schema.check(literal, urls)) {
+        let constraint =
+            self.scope.constraints.iter().find(|(constraint, _)| {
+                constraint.key == position && constraint.integration.index == integration.index
+            });
+        if let Some((Err(violation), place)) =
+            constraint.map(|(constraint, place)| (constraint.schema.check(literal, urls), *place))
+        {
             let message = format!(
                 "the value breaks what this policy constrains {name} to: {}",
                 violation.message
             );
-            context.report(Problem::error(written.span, message).with_help("change the value or the constraint"));
+            context.report(
+                Problem::error(Code::BadValue, written.span, message)
+                    .with_related(place, format!("{name} is constrained here"))
+                    .with_help("change the value or the constraint"),
+            );
         }
     }
 
@@ -176,12 +190,12 @@ impl Collector<'_> {
                 key: position,
                 ..
             }) => {
-                constraints::warn_if_never_read(integration, self.scope.kinds, key, context);
+                constraints::warn_if_never_read(integration, self.scope.kinds, key, self.scope.known, context);
                 self.enter_config(integration, position, key, definition, context);
             }
             Some(DeclaredKeyRef::State(state)) => {
                 let problem = state_key(Place::Annotation, key, &state.integration);
-                self.refuse(problem, context);
+                self.refuse(known.with_state(problem, state), context);
             }
             None => {
                 if let Err(problem) = check_injectable(Place::Annotation, key) {
@@ -198,7 +212,7 @@ impl Collector<'_> {
         match self.scope.known.registry.declared(Place::Label, &key.value) {
             Some(DeclaredKeyRef::State(state)) => {
                 let problem = state_key(Place::Label, key, &state.integration);
-                self.refuse(problem, context);
+                self.refuse(self.scope.known.with_state(problem, state), context);
                 return;
             }
             Some(DeclaredKeyRef::Config {
@@ -206,7 +220,7 @@ impl Collector<'_> {
                 key: position,
                 ..
             }) => {
-                constraints::warn_if_never_read(integration, self.scope.kinds, key, context);
+                constraints::warn_if_never_read(integration, self.scope.kinds, key, self.scope.known, context);
                 if let Some(config) = integration.config.get(position) {
                     let template = Template::parse(&definition.value.value, &self.scope.variables).ok();
                     if let Some(literal) = template.as_ref().and_then(Template::literal) {
@@ -235,11 +249,13 @@ impl Collector<'_> {
                     "expected the value of a label ({LABEL_VALUE_SHAPE}), found {}",
                     quote(literal)
                 );
-                context.report(Problem::error(span, message).with_help("put it into an annotation instead"));
+                context.report(
+                    Problem::error(Code::BadValue, span, message).with_help("put it into an annotation instead"),
+                );
             } else if let Some(credential) = credential_in(literal) {
                 let message = format!("expected a value that anybody may read, found {credential}");
                 let help = "keep it in a Secret and name the Secret: annotations are copied to Pods and results";
-                context.report(Problem::error(span, message).with_help(help));
+                context.report(Problem::error(Code::Credential, span, message).with_help(help));
             }
         }
         self.keys.push(injection);
@@ -256,7 +272,7 @@ impl Collector<'_> {
             Some(first) => {
                 let message = format!("{place} {} is injected twice by this policy", quote(key));
                 context.report(
-                    Problem::error(written.span, message)
+                    Problem::error(Code::DuplicateInjection, written.span, message)
                         .with_related(*first, "first injected here")
                         .with_help("remove one of the two; an alias is the same key"),
                 );
@@ -315,7 +331,7 @@ impl Collector<'_> {
         // A key that could not be read may be the very one that a group lacks.
         if self.is_complete {
             for block in self.blocks.values() {
-                groups::check(block, context);
+                groups::check(block, self.scope.known.places, context);
             }
         }
         let blocks = self.blocks.into_values().map(|block| IntegrationInjection {
@@ -340,5 +356,5 @@ fn state_key(place: Place, key: &Text, integration: &str) -> Problem {
         quote(&key.value),
         quote(integration)
     );
-    Problem::error(key.span, message).with_help("only the integration itself writes its state")
+    Problem::error(Code::StateKey, key.span, message).with_help("only the integration itself writes its state")
 }

@@ -10,7 +10,7 @@ use super::{defaults, rules, schemas, state_keys};
 use crate::domain::definition::{IntegrationDefinition, SchemaDefinition, Text};
 use crate::domain::integration::{ConfigKey, Integration};
 use crate::domain::schema::ValueSchema;
-use crate::domain::source::{Located, Problem};
+use crate::domain::source::{Code, Located, Problem};
 use crate::domain::words::{Place, RunKind};
 
 /// The config key that every prefix knows (community PR #147).
@@ -79,7 +79,8 @@ pub(super) fn kinds(written: Option<&[Located<RunKind>]>, name: &Text, context: 
             "expected at least one kind of Run for {}, found an empty list",
             quote(&name.value)
         );
-        context.report(Problem::error(name.span, message).with_help("remove kinds to mean all of them"));
+        context
+            .report(Problem::error(Code::EmptyList, name.span, message).with_help("remove kinds to mean all of them"));
     }
     let is_meant = |kind: RunKind| written.is_none_or(|written| written.iter().any(|written| written.value == kind));
     RunKind::WORDS
@@ -99,7 +100,11 @@ fn config_keys(
 ) -> Vec<ConfigKey> {
     let place = definition.place.as_ref().map_or(defaults::PLACE, |place| place.value);
     if let (Some(required), false) = (&definition.required, place.places().contains(&Place::Annotation)) {
-        let problem = Problem::error(required.span, "a label cannot be required: rules speak of annotations");
+        let problem = Problem::error(
+            Code::MisplacedField,
+            required.span,
+            "a label cannot be required: rules speak of annotations",
+        );
         context.report(problem.with_help("remove required"));
     }
     let schema = schemas::compile(definition, None, &surroundings.settings.urls, context);
@@ -143,11 +148,13 @@ fn check_purpose(definition: &IntegrationDefinition, context: &mut Context) {
     let name = &definition.header.name;
     if definition.prefix.is_none() && definition.config.is_empty() && !has_state {
         let message = format!("integration {} declares no key", quote(&name.value));
-        context.report(Problem::warning(name.span, message).with_help("give it a prefix, config or state"));
+        context.report(
+            Problem::warning(Code::IdleDocument, name.span, message).with_help("give it a prefix, config or state"),
+        );
     }
     if let (Some(unknown_keys), None) = (&definition.unknown_keys, &definition.prefix) {
         let message = "unknownKeys speaks of the keys under a prefix, and there is none";
-        let problem = Problem::error(unknown_keys.span, message);
+        let problem = Problem::error(Code::MisplacedField, unknown_keys.span, message);
         context.report(problem.with_help("give the integration a prefix, or remove unknownKeys"));
     }
 }

@@ -1,11 +1,13 @@
 //! What a key may look like, and which keys a policy may never write.
 
-use super::context::{Context, alternatives, quote};
+use super::context::{Context, quote, suggest_among};
+use super::places::related;
 use super::policies::Known;
 use crate::domain::definition::Text;
 use crate::domain::integration::ConfigKey;
 use crate::domain::names::{QUALIFIED_NAME_SHAPE, is_qualified_name};
-use crate::domain::source::Problem;
+use crate::domain::source::{Code, Problem};
+use crate::domain::suggest::nearest;
 use crate::domain::words::{Place, Reaction};
 
 /// Keys under this prefix are Runstamp's own.
@@ -58,6 +60,7 @@ pub(super) fn check_syntax(place: Place, key: &str, written: &Text) -> Result<()
         return Ok(());
     }
     let problem = Problem::error(
+        Code::BadKey,
         written.span,
         format!("expected the key of {} {place}, found {}", article(place), quote(key)),
     );
@@ -92,7 +95,8 @@ pub(super) fn check_injectable(place: Place, key: &Text) -> Result<(), Problem> 
         "expected {} {place} that a policy may write, found {found}, which {owner}",
         article(place)
     );
-    Err(Problem::error(key.span, message).with_help("use a key with a prefix of your own, such as ci.example.com/team"))
+    Err(Problem::error(Code::ReservedKey, key.span, message)
+        .with_help("use a key with a prefix of your own, such as ci.example.com/team"))
 }
 
 /// Warns about an annotation that looks like an integration's and that none declares; an error where such keys are refused.
@@ -101,29 +105,40 @@ pub(super) fn warn_if_undeclared(key: &Text, known: &Known<'_>, context: &mut Co
     if prefix.is_empty() || known.registry.annotation(&key.value).is_some() {
         return;
     }
-    let (message, help, reaction) = match known.registry.integration_of_prefix(prefix) {
+    let (message, integration, reaction) = match known.registry.integration_of_prefix(prefix) {
         Some(integration) => {
             let message = format!(
                 "integration {} declares no key {}",
                 quote(&integration.name),
                 quote(&key.value)
             );
-            let keys = integration.config.iter().map(ConfigKey::key);
-            (message, alternatives(&key.value, keys), integration.unknown_keys)
+            (message, Some(integration), integration.unknown_keys)
         }
         None if prefix.ends_with(INTEGRATIONS_SUFFIX) => {
             let message = format!("no Integration has the prefix of {}", quote(&key.value));
-            let help = "declare it in a document of kind Integration".to_owned();
-            (message, Some(help), known.surroundings.settings.unknown_integrations)
+            (message, None, known.surroundings.settings.unknown_integrations)
         }
         None => return,
     };
+    let code = match integration {
+        Some(_) => Code::UnknownConfigKey,
+        None => Code::UnknownIntegration,
+    };
     let problem = match reaction {
         Reaction::Allow | Reaction::Audit => return,
-        Reaction::Warn => Problem::warning(key.span, message),
-        Reaction::Deny => Problem::error(key.span, message).unresolved(),
+        Reaction::Warn => Problem::warning(code, key.span, message),
+        Reaction::Deny => Problem::error(code, key.span, message).unresolved(),
     };
-    context.report(problem.with_optional_help(help));
+    context.report(match integration {
+        Some(integration) => {
+            let keys = integration.config.iter().map(ConfigKey::key);
+            let near = nearest(&key.value, keys.clone());
+            let declared = near.and_then(|near| known.places.config(&integration.name, near));
+            let problem = suggest_among(problem, &key.value, keys);
+            related(problem, declared, "a key of nearly this name is declared here")
+        }
+        None => problem.with_help("declare it in a document of kind Integration"),
+    });
 }
 
 #[cfg(test)]

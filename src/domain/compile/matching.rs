@@ -10,7 +10,7 @@ use crate::domain::definition::{MatchDefinition, Text, TriggerMatchDefinition, W
 use crate::domain::identity::Identities;
 use crate::domain::pattern::Glob;
 use crate::domain::policy::{Condition, Matcher, Test, TriggerMatch};
-use crate::domain::source::{Problem, Span};
+use crate::domain::source::{Code, Problem, Span};
 use crate::domain::trigger::typed;
 use crate::domain::words::{EVENTS, FactName, Operator};
 
@@ -65,7 +65,7 @@ fn refuse_empty(field: &str, values: &[Text], span: Span, context: &mut Context)
     if values.is_empty() {
         let message =
             format!("expected at least one value in {field}, found an empty list: the policy could never match");
-        context.report(Problem::error(span, message).with_help(format!("remove {field} to mean any")));
+        context.report(Problem::error(Code::EmptyList, span, message).with_help(format!("remove {field} to mean any")));
     }
 }
 
@@ -88,7 +88,7 @@ fn namespace_glob(namespace: &Text, context: &mut Context) -> Option<Glob> {
         || text.ends_with('-')
     {
         let message = format!("expected a namespace, found {}", quote(text));
-        context.report(Problem::error(namespace.span, message).with_help(
+        context.report(Problem::error(Code::BadNamespace, namespace.span, message).with_help(
             "write a name of at most 63 lower-case letters, digits and '-'; * is a wildcard, and no other is known",
         ));
         return None;
@@ -111,6 +111,7 @@ fn check_excluded(definition: &MatchDefinition, context: &mut Context) {
         .take(MOST_WILDCARDS)
         .filter_map(|text| Glob::parse(&text.value).ok().map(|glob| (text, glob)))
         .collect();
+    let mut excluded: Vec<(&Text, &Text)> = Vec::new();
     for namespace in definition.namespaces.iter().flatten() {
         let is_name = !namespace.value.contains('*');
         let by_wildcard = || {
@@ -120,16 +121,30 @@ fn check_excluded(definition: &MatchDefinition, context: &mut Context) {
             by.map(|(text, _)| *text)
         };
         if let Some(text) = as_written.get(namespace.value.as_str()).copied().or_else(by_wildcard) {
-            let message = format!(
-                "{} is listed and excluded: the policy will not match there",
-                quote(&namespace.value)
-            );
-            context.report(
-                Problem::warning(namespace.span, message)
-                    .with_related(text.span, "excluded here")
-                    .with_help("remove it from one of the two lists"),
-            );
+            excluded.push((namespace, text));
         }
+    }
+    let is_all = definition.namespaces.as_ref().map(Vec::len) == Some(excluded.len());
+    let what = |namespace: &Text| format!("{} is listed and excluded", quote(&namespace.value));
+    if let (Some((first, by)), true) = (excluded.first(), is_all) {
+        let message = format!("no Run can match this policy: {}", what(first));
+        let others = excluded.len().saturating_sub(1);
+        let message = match others {
+            0 => message,
+            _ => format!("{message}, and so is every other namespace of the list"),
+        };
+        let problem = Problem::warning(Code::UnreachablePolicy, first.span, message);
+        let problem = problem.with_related(by.span, "excluded here");
+        context.report(problem.with_help("remove the namespace from one of the two lists"));
+        return;
+    }
+    for (namespace, by) in excluded {
+        let message = format!("{}: the policy will not match there", what(namespace));
+        context.report(
+            Problem::warning(Code::ExcludedNamespace, namespace.span, message)
+                .with_related(by.span, "excluded here")
+                .with_help("remove it from one of the two lists"),
+        );
     }
 }
 
@@ -156,7 +171,9 @@ fn trigger_match(
         // The fact is in lower case, whatever the URL says.
         if typed(FactName::Host, &host.value).as_deref() != Some(host.value.as_str()) {
             let message = format!("expected a host name in lower case, found {}", quote(&host.value));
-            context.report(Problem::error(host.span, message).with_help("write the host alone, such as github.com"));
+            context.report(
+                Problem::error(Code::BadHost, host.span, message).with_help("write the host alone, such as github.com"),
+            );
         }
     }
     for event in definition
@@ -193,7 +210,8 @@ fn compile_condition(definition: &WhereDefinition, context: &mut Context) -> Opt
             let message = format!("expected no values beside {operator}, found {}", listed(&found));
             let help = if operator == Operator::Exists { "In" } else { "NotIn" };
             context.report(
-                Problem::error(first.span, message).with_help(format!("use operator: {help} to compare values")),
+                Problem::error(Code::MisplacedField, first.span, message)
+                    .with_help(format!("use operator: {help} to compare values")),
             );
         }
         None if takes_values => {
@@ -203,7 +221,10 @@ fn compile_condition(definition: &WhereDefinition, context: &mut Context) -> Opt
                 "value"
             };
             let message = format!("expected at least one {what} beside {operator}, found none");
-            context.report(Problem::error(definition.operator.span, message).with_help("write values: and a list"));
+            context.report(
+                Problem::error(Code::EmptyList, definition.operator.span, message)
+                    .with_help("write values: and a list"),
+            );
         }
         _ => {}
     }

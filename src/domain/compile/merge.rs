@@ -5,11 +5,11 @@ mod layers;
 use std::collections::BTreeMap;
 
 use self::layers::{Layered, join_settings, layer_settings};
-use super::context::{Context, alternatives, quote};
+use super::context::{Context, quote, suggest_among};
 use crate::domain::definition::{
     Definitions, Header, IntegrationDefinition, RunPolicyDefinition, SettingsDefinition, TriggerSourceDefinition,
 };
-use crate::domain::source::Problem;
+use crate::domain::source::{Code, Problem};
 
 /// The name under which all Settings are one.
 const SETTINGS_NAME: &str = "settings";
@@ -94,7 +94,7 @@ fn declared_twice(kind: &str, first: &Header, second: &Header) -> Problem {
         "there are two documents of kind {kind} named {}",
         quote(&second.name.value)
     );
-    Problem::error(second.name.span, message)
+    Problem::error(Code::DuplicateDeclaration, second.name.span, message)
         .with_label("the second one")
         .with_related(first.name.span, "the first one")
         .with_help("rename one of them, or merge the two by hand")
@@ -102,14 +102,10 @@ fn declared_twice(kind: &str, first: &Header, second: &Header) -> Problem {
 
 fn nothing_to_replace(kind: &str, header: &Header, builtin_names: &[String]) -> Problem {
     let name = quote(&header.name.value);
-    Problem::error(
-        header.name.span,
-        format!("expected the name of a built-in {kind}, because of replaceBuiltin, found {name}"),
-    )
-    .with_optional_help(
-        alternatives(&header.name.value, builtin_names.iter().map(String::as_str))
-            .or_else(|| Some("remove replaceBuiltin: there is nothing to replace".to_owned())),
-    )
+    let message = format!("expected the name of a built-in {kind}, because of replaceBuiltin, found {name}");
+    let problem = Problem::error(Code::NothingToReplace, header.name.span, message)
+        .with_help("remove replaceBuiltin: there is nothing to replace");
+    suggest_among(problem, &header.name.value, builtin_names.iter().map(String::as_str))
 }
 
 fn merge_settings(mut documents: Vec<SettingsDefinition>, context: &mut Context) -> SettingsDefinition {
@@ -147,6 +143,8 @@ fn no_settings() -> SettingsDefinition {
             name: crate::domain::source::Located::new(SETTINGS_NAME.to_owned(), Default::default()),
             builtin: true,
             replace_builtin: false,
+            span: Default::default(),
+            accepts: None,
         },
         identities: Vec::new(),
         replace: Vec::new(),

@@ -1,19 +1,20 @@
 //! Compiles RunPolicies against what the rest of the set declares.
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
-use super::context::{Context, alternatives, quote};
+use super::context::{Context, quote, suggest_among};
 use super::injections::{self, Injections};
 use super::key_rules::absolute;
+use super::places::{Places, related};
 use super::settings::{Surroundings, is_word, not_a_provider};
-use super::{constraints, defaults, matching, warnings};
+use super::{constraints, defaults, evasion, matching, reach, warnings};
 use crate::domain::definition::{RunPolicyDefinition, Text, VariableDefinition};
-use crate::domain::integration::Integration;
+use crate::domain::integration::{Integration, StateKey};
 use crate::domain::policy::{RunPolicy, Variable};
 use crate::domain::registry::{DeclaredKeyRef, KeyRegistry};
-use crate::domain::source::{Problem, Span};
-use crate::domain::suggest::nearest;
+use crate::domain::source::{Code, Problem, Span};
+use crate::domain::suggest::{is_same_word, nearest};
 use crate::domain::trigger_source::{FactOrigin, TriggerSource};
 use crate::domain::words::{FactName, Place};
 
@@ -34,8 +35,10 @@ pub(super) struct Known<'k> {
     pub(super) surroundings: &'k Surroundings,
     /// What each key is.
     pub(super) registry: &'k KeyRegistry,
+    /// Where everything is declared.
+    pub(super) places: &'k Places<'k>,
     integrations: HashMap<&'k str, &'k Arc<Integration>>,
-    sources: BTreeSet<&'k str>,
+    sources: BTreeMap<&'k str, &'k TriggerSource>,
     providers: BTreeSet<&'k str>,
 }
 
@@ -45,6 +48,7 @@ impl<'k> Known<'k> {
         surroundings: &'k Surroundings,
         integrations: &'k [Arc<Integration>],
         registry: &'k KeyRegistry,
+        places: &'k Places<'k>,
         sources: &'k [Arc<TriggerSource>],
     ) -> Self {
         let facts = sources.iter().flat_map(|source| &source.facts);
@@ -59,11 +63,12 @@ impl<'k> Known<'k> {
         Self {
             surroundings,
             registry,
+            places,
             integrations: integrations
                 .iter()
                 .map(|integration| (&*integration.name, integration))
                 .collect(),
-            sources: sources.iter().map(|source| &*source.name).collect(),
+            sources: sources.iter().map(|source| (&*source.name, &**source)).collect(),
             providers: PROVIDERS.into_iter().chain(of_hosts).chain(of_sources).collect(),
         }
     }
@@ -75,11 +80,8 @@ impl<'k> Known<'k> {
             let message = format!("there is no Integration named {}", quote(&name.value));
             let mut names: Vec<&str> = self.integrations.keys().copied().collect();
             names.sort_unstable();
-            context.report(
-                Problem::error(name.span, message)
-                    .with_optional_help(alternatives(&name.value, names.into_iter()))
-                    .unresolved(),
-            );
+            let problem = Problem::error(Code::UnknownIntegration, name.span, message).unresolved();
+            context.report(suggest_among(problem, &name.value, names.into_iter()));
         }
         integration
     }
@@ -108,48 +110,69 @@ impl<'k> Known<'k> {
                     quote(&key.value),
                     quote(&owner.name)
                 );
-                Problem::error(key.span, message).with_help(format!("write it under {}", owner.name))
+                let problem = Problem::error(Code::MisplacedKey, key.span, message);
+                let declared = spelling.as_deref().and_then(|key| self.places.config(&owner.name, key));
+                related(
+                    problem,
+                    declared,
+                    format!("integration {} declares it here", quote(&owner.name)),
+                )
+                .with_help(format!("write it under {}", owner.name))
             }
-            Some(DeclaredKeyRef::State(state)) => Problem::error(
-                key.span,
-                format!(
+            Some(DeclaredKeyRef::State(state)) => {
+                let message = format!(
                     "expected a config key of integration {name}, found {}, which is state of integration {}",
                     quote(&key.value),
                     quote(&state.integration)
-                ),
-            )
-            .with_help("only the integration itself writes its state"),
+                );
+                let problem = Problem::error(Code::StateKey, key.span, message);
+                self.with_state(problem, state)
+                    .with_help("only the integration itself writes its state")
+            }
             None if is_label(integration, spelling.as_deref()) => {
                 let message = format!(
                     "expected an annotation of integration {name}, found {}, which is a label",
                     quote(&key.value)
                 );
-                Problem::error(key.span, message)
+                Problem::error(Code::MisplacedKey, key.span, message)
                     .with_help("only annotations are named here; a label is injected by its whole key, under labels")
             }
             None => {
                 let message = format!("integration {name} has no config key {}", quote(&key.value));
                 let names = integration.config.iter().map(|config| config.name.as_str());
                 // Another document may still be laid upon the built-in Integration of that name.
-                Problem::error(key.span, message)
-                    .with_optional_help(alternatives(&key.value, names))
-                    .unresolved()
+                let problem = Problem::error(Code::UnknownConfigKey, key.span, message).unresolved();
+                let near = nearest(&key.value, names.clone());
+                let near = near.and_then(|near| absolute(integration.prefix.as_deref(), near));
+                let declared = near.and_then(|near| self.places.config(&integration.name, &near));
+                related(
+                    suggest_among(problem, &key.value, names),
+                    declared,
+                    "a key of nearly this name is declared here",
+                )
             }
         };
         context.report(problem);
         None
     }
 
+    /// Adds to a problem about a state key where that key is declared.
+    pub(super) fn with_state(&self, problem: Problem, state: &StateKey) -> Problem {
+        let declared = self.places.state(&state.integration, state.place, state.key.as_str());
+        related(problem, declared, "declared as state here")
+    }
+
+    /// The trigger source of that name.
+    pub(super) fn source(&self, name: &str) -> Option<&'k TriggerSource> {
+        self.sources.get(name).copied()
+    }
+
     /// Reports a trigger source that does not exist.
     pub(super) fn check_source(&self, source: &Text, context: &mut Context) {
-        if !self.sources.contains(source.value.as_str()) {
+        if !self.sources.contains_key(source.value.as_str()) {
             let message = format!("there is no TriggerSource named {}", quote(&source.value));
-            let help = alternatives(&source.value, self.sources.iter().copied());
-            context.report(
-                Problem::error(source.span, message)
-                    .with_optional_help(help)
-                    .unresolved(),
-            );
+            let problem = Problem::error(Code::UnknownSource, source.span, message).unresolved();
+            context.report(suggest_among(problem, &source.value, self.sources.keys().copied()));
         }
     }
 
@@ -161,8 +184,10 @@ impl<'k> Known<'k> {
             && let Some(near) = nearest(&provider.value, self.providers.iter().copied())
         {
             let message = format!("no provider is known as {}", quote(&provider.value));
-            context
-                .report(Problem::warning(provider.span, message).with_help(format!("did you mean {}?", quote(near))));
+            let problem = Problem::warning(Code::UnknownProvider, provider.span, message)
+                .with_text(near, is_same_word(&provider.value, near))
+                .with_help(format!("did you mean {}?", quote(near)));
+            context.report(problem);
         }
     }
 }
@@ -247,7 +272,8 @@ fn policy(index: usize, definition: &RunPolicyDefinition, known: &Known<'_>, con
     let require_integrations = constraints::required_integrations(&definition.require, &matcher.kinds, known, context);
     constraints::check_required_annotations(&definition.require, known, context);
     warnings::idle(definition, context);
-    warnings::evasion(definition, context);
+    evasion::warn(definition, known, context);
+    reach::warn(definition, &matcher, known, context);
     let policy = RunPolicy {
         index,
         name: name.value.as_str().into(),
@@ -265,7 +291,7 @@ fn policy(index: usize, definition: &RunPolicyDefinition, known: &Known<'_>, con
             .iter()
             .map(|key| key.value.clone())
             .collect(),
-        constraints,
+        constraints: constraints.into_iter().map(|(constraint, _)| constraint).collect(),
         validation_action: definition
             .validation_action
             .as_ref()
@@ -282,13 +308,15 @@ fn variables(definitions: &[VariableDefinition], context: &mut Context) -> Vec<V
         if !is_variable_name(&name.value) {
             let message = format!("expected the name of a variable, found {}", quote(&name.value));
             context.report(
-                Problem::error(name.span, message)
+                Problem::error(Code::BadName, name.span, message)
                     .with_help("write letters, digits, '_' and '-', beginning with a letter or '_'"),
             );
         }
         if let Some(first) = seen.insert(&name.value, name.span) {
             let message = format!("there are two variables named {}", quote(&name.value));
-            context.report(Problem::error(name.span, message).with_related(first, "the first one"));
+            context.report(
+                Problem::error(Code::DuplicateDeclaration, name.span, message).with_related(first, "the first one"),
+            );
         }
         let path = context.path(&definition.path);
         let pattern = definition.pattern.as_ref().and_then(|pattern| context.pattern(pattern));
@@ -317,7 +345,7 @@ fn warn_about_unused(definitions: &[VariableDefinition], used: &HashSet<String>,
         let name = &definition.name;
         let message = format!("no value uses the variable {}", quote(&name.value));
         context.report(
-            Problem::warning(name.span, message)
+            Problem::warning(Code::UnusedVariable, name.span, message)
                 .with_help(format!("write $(vars.{}) in a value, or remove it", name.value)),
         );
     }

@@ -1,9 +1,9 @@
 //! Compiles value schemas, and points at the terms that do not fit together.
 
-use super::context::{Context, alternatives, quote};
+use super::context::{Context, quote, suggest_among};
 use crate::domain::definition::{SchemaDefinition, Text};
 use crate::domain::schema::{DefinitionMistake, Format, HostRule, UrlRules, ValueSchema};
-use crate::domain::source::{Located, Problem, Span};
+use crate::domain::source::{Code, Located, Problem, Span};
 
 /// Compiles the terms of a schema.
 ///
@@ -52,7 +52,11 @@ fn format(written: &Text, context: &mut Context) -> Option<Format> {
     if format.is_none() {
         let message = format!("expected the name of a format, found {}", quote(&written.value));
         let names = Format::ALL.iter().map(|format| format.name());
-        context.report(Problem::error(written.span, message).with_optional_help(alternatives(&written.value, names)));
+        context.report(suggest_among(
+            Problem::error(Code::UnknownFormat, written.span, message),
+            &written.value,
+            names,
+        ));
     }
     format
 }
@@ -61,7 +65,7 @@ fn hosts(written: &Text, context: &mut Context) -> HostRule {
     if written.value != "any" {
         let message = format!("expected any, found {}", quote(&written.value));
         let help = "leave hosts out to refuse private hosts; Settings allow single ones under urls.allowedHosts";
-        context.report(Problem::error(written.span, message).with_help(help));
+        context.report(Problem::error(Code::UnknownWord, written.span, message).with_help(help));
     }
     // What was meant lifts the refusal; an example on a private host must not be a second problem.
     HostRule::Any
@@ -72,7 +76,7 @@ fn check_terms(definition: &SchemaDefinition, schema: &ValueSchema, urls: &UrlRu
         if !follows_from_another(definition, schema, &mistake) {
             let span = place_of(definition, &mistake).unwrap_or(definition.span);
             let message = format!("{}: {}", mistake.term, mistake.message);
-            context.report(Problem::error(span, message));
+            context.report(Problem::error(Code::BadSchema, span, message));
         }
     }
     // The compiled schema cannot tell an empty list from none.
@@ -80,7 +84,7 @@ fn check_terms(definition: &SchemaDefinition, schema: &ValueSchema, urls: &UrlRu
         if values.as_ref().is_some_and(Vec::is_empty) {
             let message = format!("expected at least one value in {term}, found an empty list");
             let help = format!("remove {term} to allow any");
-            context.report(Problem::error(definition.span, message).with_help(help));
+            context.report(Problem::error(Code::EmptyList, definition.span, message).with_help(help));
         }
     }
 }
@@ -123,6 +127,8 @@ fn check_example(definition: &SchemaDefinition, schema: &ValueSchema, urls: &Url
     let is_inherited = example.span.file != definition.span.file;
     if let (Err(violation), false) = (schema.check(&example.value, &urls.for_definitions()), is_inherited) {
         let message = format!("the example breaks its own schema: {}", violation.message);
-        context.report(Problem::error(example.span, message).with_help("change the example or the schema"));
+        context.report(
+            Problem::error(Code::BadExample, example.span, message).with_help("change the example or the schema"),
+        );
     }
 }

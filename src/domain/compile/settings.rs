@@ -7,7 +7,7 @@ use crate::domain::key_map::KeyMap;
 use crate::domain::pattern::Glob;
 use crate::domain::schema::{Format, UrlRules};
 use crate::domain::settings::Settings;
-use crate::domain::source::Problem;
+use crate::domain::source::{Code, Problem};
 
 /// Groups that hold so many users that nothing would be left to look at.
 const TOO_WIDE_GROUPS: [&str; 3] = [
@@ -68,11 +68,13 @@ fn exempt_groups(groups: &[Text], context: &mut Context) -> Vec<String> {
         let found = quote(&group.value);
         if group.value.is_empty() || group.value.contains('*') {
             let message = format!("expected the exact name of a group, found {found}");
-            context.report(Problem::error(group.span, message).with_help("list each group by its whole name"));
+            context.report(
+                Problem::error(Code::BadUser, group.span, message).with_help("list each group by its whole name"),
+            );
         } else if TOO_WIDE_GROUPS.contains(&group.value.as_str()) {
             let message = format!("expected a group that not everybody is in, found {found}");
             context.report(
-                Problem::error(group.span, message)
+                Problem::error(Code::TooWide, group.span, message)
                     .with_label("the Runs of all these users would pass untouched")
                     .with_help("exempt the users themselves, through an identity"),
             );
@@ -90,7 +92,7 @@ fn allowed_host(host: &Text, context: &mut Context) -> Option<Glob> {
             quote(&host.value)
         );
         let help = "write the host alone, without scheme, brackets, port and path; * is a wildcard";
-        context.report(Problem::error(host.span, message).with_help(help));
+        context.report(Problem::error(Code::BadHost, host.span, message).with_help(help));
         return None;
     }
     context.glob(host)
@@ -101,7 +103,8 @@ fn git_hosts(definition: &SettingsDefinition, context: &mut Context) -> KeyMap<S
         if !Format::Hostname.accepts(&host.value) {
             let message = format!("expected the name of a Git host, found {}", quote(&host.value));
             context.report(
-                Problem::error(host.span, message).with_help("write the host alone, without scheme, port and path"),
+                Problem::error(Code::BadHost, host.span, message)
+                    .with_help("write the host alone, without scheme, port and path"),
             );
         }
         if !is_word(&provider.value) {
@@ -128,5 +131,6 @@ pub(super) fn not_a_provider(text: &Text) -> Problem {
         "expected the name of a provider in lower case, found {}",
         quote(&text.value)
     );
-    Problem::error(text.span, message).with_help("write github, gitlab, gitea, bitbucket-server or the like")
+    Problem::error(Code::BadProvider, text.span, message)
+        .with_help("write github, gitlab, gitea, bitbucket-server or the like")
 }

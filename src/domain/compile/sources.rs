@@ -2,14 +2,14 @@
 
 use std::sync::Arc;
 
-use super::context::{Context, alternatives, quote};
+use super::context::{Context, quote, suggest_among};
 use super::defaults;
 use super::key_rules::check_syntax;
 use super::settings::{Surroundings, is_word, not_a_provider};
 use crate::domain::definition::{FactDefinition, Text, TriggerSourceDefinition, WhenDefinition};
 use crate::domain::git_url::GitUrl;
 use crate::domain::schema::Format;
-use crate::domain::source::Problem;
+use crate::domain::source::{Code, Problem};
 use crate::domain::trigger_source::{FactOrigin, FactSource, TriggerSource, When};
 use crate::domain::words::{EVENTS, FactName, Place};
 
@@ -35,7 +35,8 @@ fn source(definition: &TriggerSourceDefinition, surroundings: &Surroundings, con
             quote(&name.value)
         );
         context.report(
-            Problem::error(name.span, message).with_help("write facts: and where each of them stands in a Run"),
+            Problem::error(Code::EmptyList, name.span, message)
+                .with_help("write facts: and where each of them stands in a Run"),
         );
     }
     TriggerSource {
@@ -68,7 +69,11 @@ fn condition(definition: &WhenDefinition, context: &mut Context) -> Option<When>
         check_key(place, key, context);
         let values = definition.values.as_ref();
         if values.is_some_and(Vec::is_empty) {
-            let problem = Problem::error(definition.span, "a condition with an empty list of values never holds");
+            let problem = Problem::error(
+                Code::EmptyList,
+                definition.span,
+                "a condition with an empty list of values never holds",
+            );
             context
                 .report(problem.with_help("list the values, or remove the list to ask only whether the key is there"));
         }
@@ -82,6 +87,7 @@ fn condition(definition: &WhenDefinition, context: &mut Context) -> Option<When>
     let path = definition.path.as_ref()?;
     if definition.values.is_some() {
         let problem = Problem::error(
+            Code::MisplacedField,
             definition.span,
             "values stand beside an annotation or a label, not beside a path",
         );
@@ -101,7 +107,11 @@ fn fact_source(name: &Text, definition: &FactDefinition, context: &mut Context) 
     if fact.is_none() {
         let message = format!("expected the name of a fact, found {}", quote(&name.value));
         let words = FactName::WORDS.iter().map(|(word, _)| *word);
-        context.report(Problem::error(name.span, message).with_optional_help(alternatives(&name.value, words)));
+        context.report(suggest_among(
+            Problem::error(Code::UnknownFact, name.span, message),
+            &name.value,
+            words,
+        ));
     }
     let pattern = definition.pattern.as_ref().and_then(|pattern| context.pattern(pattern));
     let origin = origin(name, definition, context);
@@ -114,7 +124,11 @@ fn fact_source(name: &Text, definition: &FactDefinition, context: &mut Context) 
         let beside = definition.pattern.as_ref().map(|pattern| ("pattern", pattern.span));
         let beside = beside.or(definition.map.first().map(|(key, _)| ("map", key.span)));
         if let Some((term, span)) = beside {
-            let problem = Problem::error(span, format!("{term} has nothing to work on beside a literal value"));
+            let problem = Problem::error(
+                Code::MisplacedField,
+                span,
+                format!("{term} has nothing to work on beside a literal value"),
+            );
             context.report(problem.with_help(format!("write the value as it should come out, and remove {term}")));
         }
     }
@@ -165,11 +179,13 @@ fn check_params(fact: &Text, params: &[Text], context: &mut Context) {
             quote(&fact.value)
         );
         context.report(
-            Problem::error(fact.span, message).with_help("list the parameters in the order in which they are tried"),
+            Problem::error(Code::EmptyList, fact.span, message)
+                .with_help("list the parameters in the order in which they are tried"),
         );
     }
     for param in params.iter().filter(|param| param.value.is_empty()) {
         context.report(Problem::error(
+            Code::BadName,
             param.span,
             "expected the name of a parameter, found an empty string",
         ));
@@ -198,6 +214,7 @@ fn check_type(fact: FactName, value: &Text, context: &mut Context) {
     };
     let found = quote(text);
     context.report(Problem::error(
+        Code::BadFactValue,
         value.span,
         format!("expected {expected} as the fact {fact}, found {found}"),
     ));
@@ -206,5 +223,9 @@ fn check_type(fact: FactName, value: &Text, context: &mut Context) {
 /// The problem of a text that should be an event.
 pub(super) fn not_an_event(text: &Text) -> Problem {
     let message = format!("expected the name of an event, found {}", quote(&text.value));
-    Problem::error(text.span, message).with_optional_help(alternatives(&text.value, EVENTS.into_iter()))
+    suggest_among(
+        Problem::error(Code::UnknownWord, text.span, message),
+        &text.value,
+        EVENTS.into_iter(),
+    )
 }

@@ -5,9 +5,9 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use super::context::{Context, listed, quote};
 use super::merge::Merged;
 use super::policies::WrittenPolicy;
-use crate::domain::definition::{Definitions, RunPolicyDefinition, Text, TriggerMatchDefinition};
+use crate::domain::definition::{Definitions, RunPolicyDefinition, Text};
 use crate::domain::policy::{Matcher, RunPolicy};
-use crate::domain::source::{Problem, Span};
+use crate::domain::source::{Code, Problem, Span};
 use crate::domain::suggest::nearest;
 use crate::domain::words::{Mode, Place};
 
@@ -28,59 +28,14 @@ pub(super) fn idle(definition: &RunPolicyDefinition, context: &mut Context) {
         let name = &definition.header.name;
         let message = format!("policy {} does nothing", quote(&name.value));
         context.report(
-            Problem::warning(name.span, message).with_help("write inject, require or constrain, or remove the policy"),
+            Problem::warning(Code::IdleDocument, name.span, message)
+                .with_help("write inject, require or constrain, or remove the policy"),
         );
     }
 }
 
-fn constrains(definition: &RunPolicyDefinition) -> bool {
+pub(super) fn constrains(definition: &RunPolicyDefinition) -> bool {
     definition.constrain.iter().any(|(_, keys)| !keys.is_empty())
-}
-
-/// Warns about a rule that whoever creates the Run can slip away from.
-pub(super) fn evasion(definition: &RunPolicyDefinition, context: &mut Context) {
-    let requires = !definition.require.integrations.is_empty() || !definition.require.annotations.is_empty();
-    let rule = match (requires, constrains(definition)) {
-        (true, true) => "requires and constrains",
-        (true, false) => "requires",
-        (false, true) => "constrains",
-        (false, false) => return,
-    };
-    let Some((span, what)) = submitter_controlled(definition) else {
-        return;
-    };
-    let message = format!(
-        "whoever creates a Run can evade what policy {} {rule}: its match rests on {what}",
-        quote(&definition.header.name.value)
-    );
-    context.report(Problem::warning(span, message).with_help(
-        "match by namespaces, users, or a trigger with trusted: true, which the submitter does not control",
-    ));
-}
-
-/// The first condition whose outcome the submitter decides.
-fn submitter_controlled(definition: &RunPolicyDefinition) -> Option<(Span, &'static str)> {
-    let matches = &definition.matches;
-    if let Some(selector) = &matches.selector {
-        return Some((selector.span, "labels of the Run, which the submitter writes"));
-    }
-    if let Some(condition) = matches.conditions.first() {
-        return Some((condition.path.span, "fields of the Run, which the submitter writes"));
-    }
-    let trigger = matches.trigger.as_ref()?;
-    let is_trusted = trigger.trusted.as_ref().is_some_and(|trusted| trusted.value);
-    (!is_trusted).then(|| {
-        (
-            span_of(trigger).unwrap_or(matches.span),
-            "a trigger that anybody can claim",
-        )
-    })
-}
-
-fn span_of(trigger: &TriggerMatchDefinition) -> Option<Span> {
-    let lists = [&trigger.sources, &trigger.providers, &trigger.hosts, &trigger.events];
-    let first = lists.into_iter().flatten().flatten().map(|text| text.span).next();
-    first.or(trigger.trusted.as_ref().map(|trusted| trusted.span))
 }
 
 /// Warns about policies of equal priority that write one key for the same Runs: only their names decide which one wins.
@@ -122,7 +77,7 @@ pub(super) fn overlaps(written: &[WrittenPolicy], context: &mut Context) {
             let more = count - MOST_NAMED;
             let message = format!("{more} more policies write keys of policy {name} for the same Runs at its priority");
             let help = "give the policies for everybody a lower priority than those for somebody";
-            context.report(Problem::warning(write.span, message).with_help(help));
+            context.report(Problem::warning(Code::OverlappingPolicies, write.span, message).with_help(help));
         }
     }
 }
@@ -148,7 +103,8 @@ fn report_overlap(first: &RunPolicy, second: &RunPolicy, shared: &[SharedKey<'_>
         quote(&first.name)
     );
     context.report(
-        Problem::warning(place.second, message)
+        Problem::warning(Code::OverlappingPolicies, place.second, message)
+            .with_label(format!("policy {} writes it here", quote(&second.name)))
             .with_related(place.first, format!("policy {} writes it here", quote(&first.name)))
             .with_help("give one of them another priority, or make their matches exclude each other"),
     );
@@ -288,7 +244,7 @@ pub(super) fn unused_identities(named: &[Text], merged: &Merged, context: &mut C
     for identity in named.iter().filter(|identity| !used.contains(identity.value.as_str())) {
         if let Some(near) = nearest(&identity.value, used.iter().copied()) {
             let message = format!("nothing refers to identity {}", quote(&identity.value));
-            let problem = Problem::warning(identity.span, message);
+            let problem = Problem::warning(Code::UnusedIdentity, identity.span, message);
             context.report(problem.with_help(format!("did you mean {}?", quote(near))));
         }
     }

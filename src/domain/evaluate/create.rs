@@ -6,7 +6,7 @@ use super::settle::{order_matters, settle};
 use super::standing::{judge_child, judge_late_state, judge_nested, judge_user_values, judge_values};
 use crate::domain::decision::{Decision, FactReport, Lineage, Verdict};
 use crate::domain::inject::inject;
-use crate::domain::judge::{Bench, at_most_warn, judge_requirements};
+use crate::domain::judge::{Bench, at_most_warn, has_trial, judge_requirements, would_find_fault};
 use crate::domain::lineage::lineage;
 use crate::domain::matching::{NamespaceLabels, matches};
 use crate::domain::patch::{self, Puts};
@@ -21,7 +21,7 @@ use crate::domain::run::Run;
 use crate::domain::trace::{Event, Trace};
 use crate::domain::trigger::{Context, context};
 use crate::domain::view::View;
-use crate::domain::words::{Place, Reaction};
+use crate::domain::words::{Mode, Place, Reaction};
 
 /// The policies that are for a Run, and the trigger context that they read.
 struct Matched<'f, 's> {
@@ -84,6 +84,7 @@ pub(super) fn mutate(
         set,
         kind: request.kind,
         policies: &matched.policies,
+        acting: Mode::Enforce,
     };
     judge_user_values(&bench, &view, &declared, &injections.claims, &mut decision);
     judge_nested(&bench, run, &mut decision);
@@ -101,6 +102,13 @@ pub(super) fn mutate(
         let is_ours = |key: &str| puts.annotations.contains_key(key);
         bench.judge_rules(keys, &value_of, &is_ours, &|_| true, &mut decision.violations);
         judge_requirements(&bench, &value_of, &mut decision.violations);
+        let faults = would_find_fault(&bench, &decision.shadow, |bench, would_set, trial| {
+            judge_user_values(bench, &view, &declared, &injections.claims, trial);
+            judge_nested(bench, run, trial);
+            let value_of = |key: &str| value_of(key).or_else(|| would_set(key));
+            judge_requirements(bench, &value_of, &mut trial.violations);
+        });
+        decision.shadow.extend(faults);
     }
     decision.patch = patch::build(&view, puts);
     report_facts(&matched.context, options, &mut decision);
@@ -138,6 +146,7 @@ pub(super) fn validate(
         set,
         kind: request.kind,
         policies: &matched.policies,
+        acting: Mode::Enforce,
     };
     let vouched = |place: Place, key: &str, value: &str| provenance.vouches_for(place, key, value, set);
     let declared = DeclaredKeys::of(run, &set.registry);
@@ -149,6 +158,16 @@ pub(super) fn validate(
     let is_ours = |key: &str| value_of(key).is_some_and(|value| vouched(Place::Annotation, key, value));
     bench.judge_rules(keys, &value_of, &is_ours, &|_| true, &mut decision.violations);
     judge_requirements(&bench, &value_of, &mut decision.violations);
+    // Judged here alone: every value is there now, and a Run that is refused before would be refused anyway.
+    if has_trial(&matched.policies) {
+        let would_set = inject(&matched.policies, &mut reading, &matched.context.facts, set, None).shadow;
+        decision.shadow = would_find_fault(&bench, &would_set, |bench, would_set, trial| {
+            judge_values(bench, &stored, &declared, &vouched, &mut trial.violations);
+            judge_nested(bench, run, trial);
+            let value_of = |key: &str| value_of(key).or_else(|| would_set(key));
+            judge_requirements(bench, &value_of, &mut trial.violations);
+        });
+    }
     report_facts(&matched.context, options, &mut decision);
     decision.trace = trace;
     conclude(decision)
@@ -182,13 +201,11 @@ fn match_policies<'f, 's: 'f>(
     for policy in candidates {
         let verdict = matches(policy, reading, &context.facts, namespace_labels);
         if let Some(trace) = trace.as_deref_mut() {
-            let policy = Arc::clone(&policy.name);
             trace.events.push(match &verdict {
-                Ok(()) => Event::PolicyMatched { policy },
-                Err(mismatch) => Event::PolicySkipped {
-                    policy,
-                    reason: mismatch.to_string(),
+                Ok(()) => Event::PolicyMatched {
+                    policy: Arc::clone(&policy.name),
                 },
+                Err(mismatch) => mismatch.explain(policy, reading, &context.facts, namespace_labels),
             });
         }
         if verdict.is_ok() {
@@ -224,6 +241,8 @@ pub(super) fn conclude(mut decision: Decision) -> Decision {
     decision.violations.dedup();
     if decision.causes().next().is_some() {
         decision.verdict = Verdict::Refused;
+        // Nor would a policy in Shadow mode have changed it.
+        decision.shadow.clear();
         decision.patch = crate::domain::patch::Patch::default();
     }
     decision

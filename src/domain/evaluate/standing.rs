@@ -10,7 +10,7 @@ use crate::domain::registry::{DeclaredKeyRef, DeclaredKeys};
 use crate::domain::request::Request;
 use crate::domain::run::Run;
 use crate::domain::view::View;
-use crate::domain::words::{Place, Reaction, ResetRule, RunKind};
+use crate::domain::words::{Mode, Place, Reaction, ResetRule, RunKind};
 
 /// Judges the values that the user wrote and that stay.
 pub(super) fn judge_user_values(
@@ -120,6 +120,7 @@ pub(super) fn judge_child(request: &Request<'_>, view: &View<'_>, set: &PolicySe
         set,
         kind: request.kind,
         policies: &[],
+        acting: Mode::Enforce,
     };
     for (key, value) in view.values(Place::Annotation) {
         bench.judge(

@@ -6,7 +6,7 @@ use super::create::{conclude, soften};
 use crate::domain::decision::{Author, Decision, RemovalReason, Removed, StateUpdate};
 use crate::domain::field_path::FieldPath;
 use crate::domain::integration::StateKey;
-use crate::domain::judge::Bench;
+use crate::domain::judge::{Bench, would_find_fault};
 use crate::domain::lineage::{is_controller, is_exempt};
 use crate::domain::matching::{NamespaceLabels, matches};
 use crate::domain::patch::{self, Puts};
@@ -18,7 +18,7 @@ use crate::domain::request::{Options, Request};
 use crate::domain::run::Run;
 use crate::domain::trigger::{Context, context};
 use crate::domain::view::View;
-use crate::domain::words::{OnChild, Place, Reaction, ResetRule, RunKind, StateKeyUpdates};
+use crate::domain::words::{Mode, OnChild, Place, Reaction, ResetRule, RunKind, StateKeyUpdates};
 
 /// A state key that the UPDATE adds, changes or removes.
 struct Change<'r, 's> {
@@ -140,6 +140,7 @@ fn judge(
             set,
             kind: request.kind,
             policies: &policies,
+            acting: Mode::Enforce,
         };
         for (key, value) in &changed {
             bench.judge(
@@ -150,6 +151,12 @@ fn judge(
                 &mut decision.violations,
             );
         }
+        decision.shadow = would_find_fault(&bench, &[], |bench, _, trial| {
+            for (key, value) in &changed {
+                let field = || FieldPath::annotation(key);
+                bench.judge(Place::Annotation, key, value, &field, &mut trial.violations);
+            }
+        });
         let keys = changed.iter().map(|(key, _)| *key).chain(removed.iter().copied());
         let is_ours =
             |key: &str| annotation(key).is_some_and(|value| provenance.vouches_for(Place::Annotation, key, value, set));
@@ -162,6 +169,7 @@ fn judge(
         set,
         kind: request.kind,
         policies: &[],
+        acting: Mode::Enforce,
     };
     for (key, value) in labels {
         bench.judge(
@@ -178,6 +186,9 @@ fn judge(
     // A controller whose UPDATE is denied loses metadata for good, and Chains and Results would never finish.
     if is_controller(&request.user, set) || set.is_writer(&request.user.name) {
         soften(&mut decision, Reaction::Audit);
+        for shadow in decision.shadow.iter_mut().filter(|shadow| shadow.is_fault()) {
+            shadow.outcome = "Audited";
+        }
     }
     decision
 }

@@ -35,7 +35,7 @@ impl<'f> Injector<'f, '_, '_> {
         let mut blocked: Vec<(usize, &'f Injection, String)> = Vec::new();
         for (key, injection) in &block.keys {
             match self.standing(policy, injection, Some((integration, *key)), renderer, reading) {
-                Standing::Satisfied => self.shadow(policy, Place::Annotation, &injection.key, "Equal"),
+                Standing::Satisfied => self.shadow(policy, Place::Annotation, &injection.key, "Equal", None),
                 Standing::Free(value, overwritten) => {
                     wanted.push(Wanted {
                         key: *key,

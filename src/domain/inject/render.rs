@@ -47,7 +47,13 @@ impl<'f> Renderer<'f> {
         }
     }
 
-    fn resolve(&self, reference: &Reference, reading: &Reading<'f, '_>) -> Option<Cow<'f, str>> {
+    /// The facts that templates refer to.
+    pub(super) fn facts(&self) -> &'f Facts<'f> {
+        self.facts
+    }
+
+    /// What stands in the place of a placeholder; a variable must have been read.
+    pub(super) fn resolve(&self, reference: &Reference, reading: &Reading<'f, '_>) -> Option<Cow<'f, str>> {
         match reference {
             Reference::Trigger(fact) => self.facts.value(*fact).map(Cow::Borrowed),
             Reference::Variable(name) => {

@@ -14,7 +14,7 @@ pub fn judge_requirements<'k>(
     value_of: &dyn Fn(&str) -> Option<&'k str>,
     found: &mut Vec<Violation>,
 ) {
-    for policy in bench.enforced() {
+    for policy in bench.judges() {
         for integration in &policy.require_integrations {
             require_integration(policy, integration, value_of, found);
         }

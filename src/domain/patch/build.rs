@@ -198,7 +198,7 @@ fn disown(view: &View<'_>, gone: &Gone<'_>, patch: &mut Patch) {
         return;
     };
     // What cannot be read here the API server does not keep either: it drops malformed managedFields.
-    let Ok(entries) = serde_json::from_str::<Vec<Object<ManagedEntry<'_>>>>(raw.get()) else {
+    let Ok(entries) = serde_json::from_str::<Vec<Object<ManagedEntry<'_>>>>(raw.text()) else {
         return;
     };
     for (index, entry) in entries.iter().enumerate() {

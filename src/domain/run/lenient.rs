@@ -5,10 +5,10 @@ use std::fmt;
 use std::marker::PhantomData;
 
 use serde::de::{Deserialize, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
-use serde_json::value::RawValue;
 
 use super::string_map::{CowStr, StringMap};
 use crate::domain::field_path::FieldPath;
+use crate::domain::json_reader::{self, RawJson};
 use crate::domain::path::Shape;
 
 /// What is read of `spec`.
@@ -28,17 +28,17 @@ pub struct Param<'a> {
     /// `name`
     pub name: Cow<'a, str>,
     /// `value` as it stands; absent where there is none.
-    pub value: Option<&'a RawValue>,
+    pub value: Option<RawJson<'a>>,
 }
 
 /// A JSON value as text: a string's text, the token of a number or boolean as it stands.
 ///
 /// # Errors
 /// What stands there instead.
-pub fn text_of(value: &RawValue) -> Result<Cow<'_, str>, Shape> {
-    let token = value.get();
+pub fn text_of(value: RawJson<'_>) -> Result<Cow<'_, str>, Shape> {
+    let token = value.text();
     match token.as_bytes().first() {
-        Some(b'"') => serde_json::from_str::<CowStr<'_>>(token)
+        Some(b'"') => json_reader::read::<CowStr<'_>>(token)
             .map(|text| text.0)
             .map_err(|_| Shape::Null),
         Some(b'[') => Err(Shape::List),
@@ -239,7 +239,7 @@ impl<'de> FromJson<'de> for MaybeParam<'de> {
         while let Some(key) = map.next_key::<Key<'de>>()? {
             match &*key {
                 "name" => name = map.next_value::<Lenient<Option<Cow<'de, str>>>>()?.0,
-                "value" => value = Some(map.next_value::<&'de RawValue>()?),
+                "value" => value = Some(map.next_value::<RawJson<'de>>()?),
                 _ => {
                     map.next_value::<IgnoredAny>()?;
                 }
@@ -273,8 +273,10 @@ impl<'de> FromJson<'de> for MetadataMaps<'de> {
     }
 }
 
-fn string_map(raw: &RawValue) -> StringMap<'_> {
-    serde_json::from_str(raw.get()).unwrap_or_default()
+fn string_map(raw: RawJson<'_>) -> StringMap<'_> {
+    json_reader::read(raw.text())
+        .or_else(|_| serde_json::from_str(raw.text()))
+        .unwrap_or_default()
 }
 
 /// An object of which only `metadata` is read.

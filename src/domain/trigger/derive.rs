@@ -94,7 +94,7 @@ fn follow<'f>(
         trace.events.push(Event::FactFound {
             fact: name.word(),
             source: Arc::clone(origin.source),
-            from: from.word().to_owned(),
+            from: format!("trigger.{from}"),
             value: value.to_string(),
         });
     }

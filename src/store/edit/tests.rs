@@ -71,7 +71,9 @@ fn a_misspelt_field_is_refused_with_its_place_and_the_right_spelling() {
     };
     assert_eq!(mistake.key.as_deref(), Some("p.yaml"));
     assert!(
-        mistake.line.starts_with("configmap/m/p.yaml:4:8: error: "),
+        mistake
+            .line
+            .starts_with("configmap/m/p.yaml:4:8: error[unknown-field]: "),
         "{mistake:?}"
     );
     assert!(mistake.line.contains("did you mean require?"), "{mistake:?}");
@@ -79,7 +81,7 @@ fn a_misspelt_field_is_refused_with_its_place_and_the_right_spelling() {
 
 #[test]
 fn a_name_that_is_yet_to_come_is_a_warning() {
-    let missing = "configmap/a/p.yaml:4:33: error: there is no Integration named \"jira\"";
+    let missing = "configmap/a/p.yaml:4:33: error[unknown-integration]: there is no Integration named \"jira\"";
     check(&[], "a", Some(&requiring("a", "jira")), &[], &[STAYS, missing]);
     // It comes, and nothing is left to say.
     check(
@@ -106,7 +108,7 @@ fn what_was_wrong_before_stands_in_nobodys_way() {
     let judgement = judged(&[("m", MISSPELT), ("mm", MISSPELT)], "mm", Some(&policy("mm")));
     assert_eq!(judgement.mistakes, []);
     assert_eq!(judgement.warnings.len(), 2, "{judgement:?}");
-    assert!(judgement.warnings[1].starts_with("was wrong before: configmap/m/p.yaml:4:8: error: "));
+    assert!(judgement.warnings[1].starts_with("was wrong before: configmap/m/p.yaml:4:8: error[unknown-field]: "));
     // A mistake that stays in a file which the edit changes refuses it all the same.
     let worse = format!("# a comment\n{MISSPELT}");
     assert_eq!(judged(&[("m", MISSPELT)], "m", Some(&worse)).mistakes.len(), 1);
@@ -116,7 +118,7 @@ fn what_was_wrong_before_stands_in_nobodys_way() {
 
 #[test]
 fn a_mistake_that_the_edit_brings_to_another_config_map_refuses_it() {
-    let twice = "configmap/b/p.yaml:3:18: error: there are two documents of kind RunPolicy named \"b\"; rename one of them, or merge the two by hand; the first one: configmap/a/p.yaml:3:18";
+    let twice = "configmap/b/p.yaml:3:18: error[duplicate-declaration]: there are two documents of kind RunPolicy named \"b\"; rename one of them, or merge the two by hand; the first one: configmap/a/p.yaml:3:18";
     let before = [("b", &*policy("b"))];
     check(&before, "a", Some(&policy("b")), &[twice], &[]);
     // It was there before: the edit neither brings nor mends it.
@@ -143,7 +145,7 @@ fn a_config_map_without_policies_is_refused() {
         "a",
         Some("# nothing\n"),
         &[
-            "configmap/a/p.yaml:1:1: error: the ConfigMap a holds no policies; delete it, or remove its label, to take its policies away",
+            "configmap/a/p.yaml:1:1: error[no-policies]: the ConfigMap a holds no policies; delete it, or remove its label, to take its policies away",
         ],
         &[],
     );
@@ -154,6 +156,6 @@ fn warnings_about_the_edited_files_are_told() {
     let idle = format!("{HEAD}metadata: {{name: idle}}\nspec: {{}}\n");
     let warnings = judged(&[], "a", Some(&idle)).warnings;
     assert_eq!(warnings.len(), 1, "{warnings:?}");
-    assert!(warnings[0].starts_with("configmap/a/p.yaml:3:18: warning: policy \"idle\" does nothing"));
+    assert!(warnings[0].starts_with("configmap/a/p.yaml:3:18: warning[idle-document]: policy \"idle\" does nothing"));
     assert_eq!(judged(&[("a", &idle)], "b", Some(&policy("b"))).warnings, [""; 0]);
 }

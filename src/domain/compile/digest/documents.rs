@@ -32,6 +32,8 @@ impl Canonical for Header {
             name,
             builtin: _,
             replace_builtin: _,
+            span: _,
+            accepts: _,
         } = self;
         name.feed(hash);
     }

@@ -1,22 +1,23 @@
 //! Checks the keys that a policy injects for one integration against the rules between them.
 
 use super::super::context::{Context, listed, quote};
+use super::super::places::{Places, related};
 use super::Block;
 use crate::domain::integration::Rule;
-use crate::domain::source::Problem;
+use crate::domain::source::{Code, Problem, Span};
 
 /// Reports groups that could never be injected whole, and keys that could never be injected side by side.
-pub(super) fn check(block: &Block, context: &mut Context) {
+pub(super) fn check(block: &Block, places: &Places<'_>, context: &mut Context) {
     for rule in &block.integration.rules {
         match rule {
-            Rule::Together(group) => check_together(block, group, context),
-            Rule::Exclusive(group) => check_exclusive(block, group, context),
+            Rule::Together(group) => check_together(block, group, places.rule(&block.integration, rule), context),
+            Rule::Exclusive(group) => check_exclusive(block, group, places.rule(&block.integration, rule), context),
             Rule::Requires { .. } | Rule::AnyOf(_) => {}
         }
     }
 }
 
-fn check_together(block: &Block, group: &[usize], context: &mut Context) {
+fn check_together(block: &Block, group: &[usize], rule: Option<Span>, context: &mut Context) {
     let (injected, left_out): (Vec<usize>, Vec<usize>) = group.iter().partition(|key| is_injected(block, **key));
     if injected.is_empty() || left_out.is_empty() {
         return;
@@ -28,14 +29,13 @@ fn check_together(block: &Block, group: &[usize], context: &mut Context) {
         names(block, &injected),
         names(block, &left_out)
     );
-    context.report(
-        Problem::error(block.span, message)
-            .with_label("these keys belong together: nothing of the integration could ever be injected")
-            .with_help(format!("inject {} too", names(block, &left_out))),
-    );
+    let problem = Problem::error(Code::IncompleteGroup, block.span, message)
+        .with_label("these keys belong together: nothing of the integration could ever be injected")
+        .with_help(format!("inject {} too", names(block, &left_out)));
+    context.report(related(problem, rule, "the rule that keeps them together"));
 }
 
-fn check_exclusive(block: &Block, group: &[usize], context: &mut Context) {
+fn check_exclusive(block: &Block, group: &[usize], rule: Option<Span>, context: &mut Context) {
     let injected: Vec<usize> = group.iter().copied().filter(|key| is_injected(block, *key)).collect();
     if injected.len() < 2 {
         return;
@@ -47,7 +47,21 @@ fn check_exclusive(block: &Block, group: &[usize], context: &mut Context) {
         names(block, &injected)
     );
     let help = "only the first that has a value will be injected; keep one of them";
-    context.report(Problem::warning(block.span, message).with_help(help));
+    let mut injections = block.keys.iter().zip(&block.places);
+    let places: Vec<Span> = injected
+        .iter()
+        .filter_map(|key| injections.by_ref().find(|((position, _), _)| position == key))
+        .map(|(_, place)| *place)
+        .collect();
+    let (first, others) = match places.split_first() {
+        Some((first, others)) => (*first, others),
+        None => (block.span, [].as_slice()),
+    };
+    let problem = Problem::warning(Code::ExclusiveKeys, first, message).with_help(help);
+    let problem = others
+        .iter()
+        .fold(problem, |problem, other| problem.with_related(*other, "and here"));
+    context.report(related(problem, rule, "the rule that admits only one"));
 }
 
 fn is_injected(block: &Block, key: usize) -> bool {

@@ -2,12 +2,12 @@
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 
-use super::super::context::{Context, alternatives, quote};
+use super::super::context::{Context, quote, suggest_among};
 use crate::domain::definition::{
     CreatorDefinition, Header, IntegrationDefinition, Mapping, RunPolicyDefinition, SchemaDefinition,
     SettingsDefinition, StateDefinition, Text, TriggerSourceDefinition,
 };
-use crate::domain::source::{Located, Problem};
+use crate::domain::source::{Code, Located, Problem};
 
 /// A document that can lie upon the built-in one of the same kind and name.
 pub(super) trait Layered: Sized {
@@ -252,6 +252,7 @@ fn agree<T: PartialEq>(what: &str, first: &Located<T>, second: &Located<T>, cont
     if first.value != second.value {
         context.report(
             Problem::error(
+                Code::ContradictingSettings,
                 second.span,
                 format!("two Settings documents contradict each other in {what}"),
             )
@@ -286,10 +287,11 @@ fn replaced_lists(user: &SettingsDefinition, builtin: &SettingsDefinition, conte
             replaced.insert(entry.value.clone());
         } else {
             let message = format!("expected a built-in list to replace, found {}", quote(&entry.value));
-            context.report(
-                Problem::error(entry.span, message)
-                    .with_optional_help(alternatives(&entry.value, known.iter().map(String::as_str))),
-            );
+            context.report(suggest_among(
+                Problem::error(Code::UnknownWord, entry.span, message),
+                &entry.value,
+                known.iter().map(String::as_str),
+            ));
         }
     }
     replaced
