@@ -7,6 +7,7 @@ mod certs;
 mod check;
 mod completions;
 mod keys;
+mod man;
 mod manifests;
 mod output;
 mod play;
@@ -52,6 +53,7 @@ enum Command {
     Status(status::StatusArgs),
     Schema(schema::SchemaArgs),
     Completions(completions::CompletionsArgs),
+    Man(man::ManArgs),
 }
 
 /// What a command found out.
@@ -87,6 +89,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Status(arguments) => status::run(arguments),
         Command::Schema(arguments) => schema::run(arguments),
         Command::Completions(arguments) => completions::run(arguments),
+        Command::Man(arguments) => man::run(arguments),
     };
     match outcome {
         Ok(Verdict::Fine) => ExitCode::SUCCESS,

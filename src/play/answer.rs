@@ -273,7 +273,7 @@ mod tests {
             &question("{\"kind\": \"PipelineRun\","),
             &["run:1:1: unclosed bracket '{'"],
         );
-        check(&question(&format!("{RUN}---\nb: \"x\n")), &["run:4:1: unclosed quote"]);
+        check(&question(&format!("{RUN}---\nb: \"x\n")), &["run:3:4: unclosed quote"]);
         check(
             &question("kind: Pod\n"),
             &["run:-:-: expected a PipelineRun, TaskRun, CustomRun or AdmissionReview, found none"],
