@@ -9,6 +9,8 @@ use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
 use regex::Regex;
+use runstamp::domain::audit::Auditor;
+use runstamp::domain::words::RunKind;
 use serde_json::{Value, json};
 
 use common::golden::{agrees_with_golden, cases};
@@ -269,4 +271,65 @@ fn policies_are_those_of_the_flags() {
             "PipelineRun ci/a\n  Violation  metadata.annotations[ci.example.com/note]: required by policy noted (policy noted)\n  do about Violation: make it what the policies ask for; runstamp keys KEY says what a key takes\nfound 1 of 1 Runs: 1 PipelineRun\n       1  Violation\nnote: policies with a namespaceSelector were left out: the labels of namespaces are not asked for\npolicy set sha256:…\n"
         )
     );
+}
+
+/// Every node of every case in its turn is something else: an audit finds more or less, and goes on.
+#[test]
+fn no_shape_of_a_run_stops_an_audit() {
+    let set = common::builtin_set();
+    let mut looks = 0;
+    for folder in ["found", "fine"] {
+        for file in cases(Path::new(FOLDER).join(folder)) {
+            let documents: Vec<Value> = serde_saphyr::from_multiple(&fs::read_to_string(&file).unwrap()).unwrap();
+            for run in documents {
+                let kind = RunKind::from_word(run["kind"].as_str().unwrap()).unwrap();
+                for pointer in pointers(&run) {
+                    for other in [
+                        Value::Null,
+                        json!(5),
+                        json!("\u{1b}/'x"),
+                        json!([{}]),
+                        json!({ "a": {} }),
+                    ] {
+                        let mut changed = run.clone();
+                        *changed.pointer_mut(&pointer).unwrap() = other;
+                        let mut auditor = Auditor::new(&set);
+                        let found = auditor.look(kind, &changed.to_string());
+                        assert!(
+                            found.is_ok() || pointer.starts_with("/metadata"),
+                            "{pointer}: {found:?}"
+                        );
+                        looks += 1;
+                    }
+                }
+            }
+        }
+    }
+    assert!(looks > 5000, "{looks}");
+}
+
+/// The JSON Pointers of everything below a value.
+fn pointers(value: &Value) -> Vec<String> {
+    let below: Vec<(String, &Value)> = match value {
+        Value::Object(map) => map
+            .iter()
+            .map(|(key, value)| (key.replace('~', "~0").replace('/', "~1"), value))
+            .collect(),
+        Value::Array(list) => list
+            .iter()
+            .enumerate()
+            .map(|(at, value)| (at.to_string(), value))
+            .collect(),
+        _ => Vec::new(),
+    };
+    below
+        .into_iter()
+        .flat_map(|(step, value)| {
+            let deeper = pointers(value)
+                .into_iter()
+                .map(|rest| format!("/{step}{rest}"))
+                .collect::<Vec<_>>();
+            std::iter::once(format!("/{step}")).chain(deeper)
+        })
+        .collect()
 }

@@ -3,6 +3,7 @@
 //! A Run is found only where what is stored proves it. Where the proof is missing, as in a dump without managedFields, it is not.
 
 mod children;
+mod copied;
 mod finding;
 mod identity;
 mod ownership;
@@ -16,7 +17,6 @@ use super::evaluate;
 use super::field_path::FieldPath;
 use super::policy_set::PolicySet;
 use super::request::{ObjectText, Operation, Options, Request, User};
-use super::reset::DASHBOARD_RERUN_OF;
 use super::schema::quoted;
 use super::violation::Author;
 use super::words::{Place, RunKind};
@@ -121,9 +121,8 @@ impl<'s> Auditor<'s> {
                     self.tally.without_managed_fields += 1;
                 }
                 status::judge(stored, &mut findings);
-                let is_rerun = stored.run.metadata.labels().get(DASHBOARD_RERUN_OF).is_some();
-                if standing == Standing::Root && (is_rerun || !findings.is_empty()) {
-                    state::judge_copied(stored, is_rerun, self.set, &mut findings);
+                if standing == Standing::Root {
+                    copied::judge(stored, self.set, &mut findings);
                 }
             }
         }

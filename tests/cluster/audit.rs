@@ -56,7 +56,15 @@ struct Site<'a> {
     cluster: &'a Cluster,
 }
 
-impl Site<'_> {
+impl<'a> Site<'a> {
+    fn new(cluster: &'a Cluster) -> Self {
+        for namespace in NAMESPACES {
+            let namespace = json!({ "apiVersion": "v1", "kind": "Namespace", "metadata": { "name": namespace } });
+            cluster.create_object("/api/v1/namespaces", &namespace);
+        }
+        Self { cluster }
+    }
+
     fn send(&self, method: Method, path: &str, content_type: &str, body: &Value) -> Value {
         let plane = self.cluster.plane();
         let answer = plane
@@ -400,11 +408,7 @@ fn near_miss(site: &Site<'_>, number: usize) {
 
 /// Fills the cluster from many threads, and says which Runs are damaged.
 fn fill(cluster: &Cluster) -> BTreeSet<Damage> {
-    for namespace in NAMESPACES {
-        let namespace = json!({ "apiVersion": "v1", "kind": "Namespace", "metadata": { "name": namespace } });
-        cluster.create_object("/api/v1/namespaces", &namespace);
-    }
-    let site = Site { cluster };
+    let site = Site::new(cluster);
     // One of the damaged Runs takes another Run for its child.
     let plain = RUNS - DAMAGED - NEAR_MISSES - 1;
     let next = AtomicUsize::new(0);
@@ -648,9 +652,7 @@ fn a_listing_that_has_expired_is_offered_a_place_to_go_on() {
     let Some(cluster) = Cluster::start_with(&manifests::crds().unwrap(), &arguments).unwrap() else {
         return;
     };
-    let namespace = json!({ "apiVersion": "v1", "kind": "Namespace", "metadata": { "name": NAMESPACES[0] } });
-    cluster.create_object("/api/v1/namespaces", &namespace);
-    let site = Site { cluster: &cluster };
+    let site = Site::new(&cluster);
     for number in 0..3 {
         site.create("tkn", &run("TaskRun", "run", number * NAMESPACES.len(), json!({})));
     }
@@ -686,4 +688,48 @@ fn a_listing_that_has_expired_is_offered_a_place_to_go_on() {
         .iter()
         .map(|run| &run["metadata"]["name"]);
     assert_eq!(names.collect::<Vec<_>>(), ["run-4", "run-8"]);
+}
+
+#[test]
+fn the_printed_commands_take_away_what_was_found() {
+    let Some(cluster) = Cluster::start(&manifests::crds().unwrap()).unwrap() else {
+        return;
+    };
+    let site = Site::new(&cluster);
+    let damaged: Vec<Damage> = (0..DAMAGED).map(|number| damage(&site, number)).collect();
+    let admin = cluster.plane().kubeconfig(&User::Admin).unwrap();
+    let said = audit(&admin, &["-A", "-o", "json"]);
+    assert_eq!(found(&said).len(), DAMAGED, "{}", said.err);
+    let commands: Vec<String> = lines(&said, "AuditFinding")
+        .iter()
+        .flat_map(|line| line["commands"].as_array().unwrap().clone())
+        .map(|command| command.as_str().unwrap().to_owned())
+        .collect();
+    let programs = cluster.plane().kubectl_program().parent().unwrap();
+    let path = format!("{}:{}", programs.display(), std::env::var("PATH").unwrap_or_default());
+    let next = AtomicUsize::new(0);
+    std::thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| {
+                while let Some(command) = commands.get(next.fetch_add(1, Ordering::Relaxed)) {
+                    let mut shell = Command::new("sh");
+                    shell
+                        .args(["-c", command])
+                        .env("PATH", &path)
+                        .env("KUBECONFIG", &admin)
+                        .env("NO_PROXY", "*");
+                    let output = shell.output().unwrap();
+                    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+                    assert!(output.status.success(), "{command}: {said}");
+                }
+            });
+        }
+    });
+    // For these nobody can say by a command what is right.
+    let is_left = |damage: &&Damage| ["ForeignChild", "ForeignStatus", "Violation"].contains(&damage.3);
+    let left: BTreeSet<_> = (damaged.iter().filter(is_left).cloned())
+        .map(|(kind, namespace, name, reason)| (kind, namespace, name, reason.to_owned()))
+        .collect();
+    assert_eq!(left.len(), 3);
+    assert_eq!(found(&audit(&admin, &["-A", "-o", "json"])), left);
 }

@@ -105,7 +105,7 @@ impl Finding {
             (Reason::UndeclaredWriter, _) => {
                 "remove it, and its integration writes its own; if that was the integration under another name, add the name to fieldManagers of the key"
             }
-            (Reason::Copied, _) => "remove it: it says where the other Run belongs",
+            (Reason::Copied, _) => "remove it, and the integration finds this Run a place of its own",
             (Reason::OwnerReference, Some(_)) => {
                 "remove it, or this Run is deleted with that owner and taken for its child"
             }

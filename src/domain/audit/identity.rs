@@ -36,8 +36,10 @@ pub(super) enum Named<'a> {
     Run {
         /// The UID.
         uid: &'a str,
-        /// The namespace, where it is named.
-        namespace: Option<&'a str>,
+        /// The Result that its record lies in.
+        result: &'a str,
+        /// The namespace.
+        namespace: &'a str,
     },
     /// The Run that a signature is of; nobody inherits one.
     SignedRun(&'a str),
@@ -71,7 +73,8 @@ pub(super) fn named<'a>(place: Place, key: &'a str, value: &'a str) -> Option<Na
     let uid = parts.nth(1).filter(|uid| !uid.is_empty())?;
     Some(Named::Run {
         uid,
-        namespace: Some(namespace),
+        result: name,
+        namespace,
     })
 }
 
@@ -99,7 +102,8 @@ mod tests {
                 "ci/results/a/records/b",
                 Some(Named::Run {
                     uid: "b",
-                    namespace: Some("ci"),
+                    result: "a",
+                    namespace: "ci",
                 }),
             ),
             (RECORD, "ci/results/a", None),

@@ -61,6 +61,13 @@ impl<'a> Ownership<'a> {
         self.managers(|entry| entry.fields.as_ref().is_some_and(|fields| fields.spec.is_some()))
     }
 
+    /// Whether somebody of this name writes the status of the Run, as a controller does and no client that creates Runs.
+    pub(super) fn reports_status(&self, manager: &str) -> bool {
+        let of_manager = self.entries.iter().filter(|entry| *entry.manager == *manager);
+        let mut fields = of_manager.filter_map(|entry| entry.fields.as_ref());
+        fields.any(|fields| fields.status.is_some())
+    }
+
     fn managers(&self, owns: impl Fn(&ManagedEntry<'a>) -> bool) -> Vec<&str> {
         let mut managers: Vec<&str> = (self.entries.iter())
             .filter(|entry| owns(entry))

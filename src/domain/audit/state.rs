@@ -3,12 +3,10 @@
 use std::sync::Arc;
 
 use super::finding::{Finding, ListElement, Reason};
-use super::identity::{self, EVENT_ID, Named, RESULT, is_uuid};
+use super::identity::{self, EVENT_ID, Named, RESULT};
 use super::stored::{Standing, StoredRun};
-use crate::domain::field_path::FieldPath;
 use crate::domain::integration::StateKey;
 use crate::domain::policy_set::PolicySet;
-use crate::domain::reset::DASHBOARD_RERUN_OF;
 use crate::domain::schema::quoted;
 use crate::domain::words::{Place, ResetRule, StateKeyUpdates};
 
@@ -20,15 +18,15 @@ pub(super) struct Seen {
 }
 
 /// A state key on a Run.
-struct Entry<'r, 's> {
-    place: Place,
-    key: &'r str,
-    value: &'r str,
-    state: &'s Arc<StateKey>,
+pub(super) struct Entry<'r, 's> {
+    pub(super) place: Place,
+    pub(super) key: &'r str,
+    pub(super) value: &'r str,
+    pub(super) state: &'s Arc<StateKey>,
 }
 
 /// Every annotation, label and finalizer that is state on this kind of Run.
-fn entries<'r, 's>(stored: &'r StoredRun<'_>, set: &'s PolicySet) -> Vec<Entry<'r, 's>> {
+pub(super) fn entries<'r, 's>(stored: &'r StoredRun<'_>, set: &'s PolicySet) -> Vec<Entry<'r, 's>> {
     let metadata = &stored.run.metadata;
     let annotations = metadata
         .annotations()
@@ -52,7 +50,7 @@ fn entries<'r, 's>(stored: &'r StoredRun<'_>, set: &'s PolicySet) -> Vec<Entry<'
 }
 
 impl Entry<'_, '_> {
-    fn finding(&self, stored: &StoredRun<'_>, reason: Reason, message: String) -> Finding {
+    pub(super) fn finding(&self, stored: &StoredRun<'_>, reason: Reason, message: String) -> Finding {
         let managers = stored.ownership.of_key(self.place, self.key);
         let mut finding = Finding::new(self.state.field(self.key), reason, self.state.author(), message);
         if self.place == Place::Finalizer {
@@ -108,12 +106,7 @@ fn foreign_name(entry: &Entry<'_, '_>, has_inherited: bool, stored: &StoredRun<'
     if has_inherited {
         return None;
     }
-    let (Named::Run {
-        namespace: Some(namespace),
-        ..
-    }
-    | Named::Result { namespace, .. }) = named
-    else {
+    let (Named::Run { namespace, .. } | Named::Result { namespace, .. }) = named else {
         return None;
     };
     if namespace != stored.namespace() {
@@ -201,53 +194,6 @@ pub(super) fn all(managers: &[&str]) -> String {
         .map(|manager| quoted(manager))
         .collect::<Vec<_>>()
         .join(" and ")
-}
-
-/// Judges the keys that a person may set as well: on a copy they came along.
-pub(super) fn judge_copied(stored: &StoredRun<'_>, is_rerun: bool, set: &PolicySet, findings: &mut Vec<Finding>) {
-    let evidence = if is_rerun {
-        FieldPath::label(DASHBOARD_RERUN_OF)
-    } else {
-        match findings.first() {
-            Some(finding) => finding.field.clone(),
-            None => return,
-        }
-    };
-    for entry in entries(stored, set) {
-        let is_on_copy = entry.state.reset == ResetRule::OnCopy && entry.state.updates != StateKeyUpdates::Allow;
-        if !is_on_copy
-            || findings
-                .iter()
-                .any(|finding| finding.field == entry.state.field(entry.key))
-        {
-            continue;
-        }
-        let came_along = match identity::named(entry.place, entry.key, entry.value) {
-            // A name of somebody's own making is a group, which a re-run may well belong to.
-            Some(Named::Result { name, .. }) => is_uuid(name) && !is_its_own_result(name, stored),
-            _ => is_the_creators(&entry, stored),
-        };
-        if came_along {
-            let message = format!("came along from the Run that this one is a copy of, as {evidence} tells");
-            findings.push(entry.finding(stored, Reason::Copied, message));
-        }
-    }
-}
-
-fn is_its_own_result(name: &str, stored: &StoredRun<'_>) -> bool {
-    stored.is_own_or_owners(name) || stored.run.metadata.labels().get(EVENT_ID) == Some(name)
-}
-
-/// Whether the key was there when the Run was created. Without managedFields only a key that no controller is known to write later
-/// can have been.
-fn is_the_creators(entry: &Entry<'_, '_>, stored: &StoredRun<'_>) -> bool {
-    let managers = stored.ownership.of_key(entry.place, entry.key);
-    let is_declared = |manager: &&str| entry.state.field_managers.iter().any(|known| known == manager);
-    if managers.is_empty() {
-        return entry.state.field_managers.is_empty();
-    }
-    let creators = stored.ownership.creators();
-    !managers.iter().any(is_declared) && managers.iter().any(|manager| creators.contains(manager))
 }
 
 /// State whose readers cannot read it: a malformed one can break every list of the cluster.
