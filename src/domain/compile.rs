@@ -6,6 +6,7 @@
 mod acceptances;
 mod constraints;
 mod context;
+mod dead_paths;
 mod declarations;
 pub mod defaults;
 mod digest;
