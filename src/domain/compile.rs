@@ -16,6 +16,7 @@ mod injections;
 mod integrations;
 mod key_rules;
 mod matching;
+mod meeting;
 mod merge;
 mod places;
 mod policies;
