@@ -188,7 +188,16 @@ function showPolicyProblems() {
     page.policyProblems,
     problems.map((problem) => (isHere(problem) ? { ...problem, file: "" } : problem)),
     (problem) => goTo({ ...problem, file: problem.file || current, isPolicy: true }),
+    mend,
   );
+}
+
+/** Writes what mends a mistake. */
+function mend(problem, fix) {
+  const index = state.policies.findIndex((file) => file.name === fix.file);
+  if (index < 0) return;
+  openFile(index);
+  policies.replace(fix, fix.replacement);
 }
 
 function goTo(stop) {
