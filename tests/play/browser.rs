@@ -641,7 +641,7 @@ fn the_pictures_in_the_documents_are_of_this_page() {
     let Some(mut page) = Page::open(&[]) else { return };
     let is_asked = std::env::var("RUNSTAMP_UPDATE_SCREENSHOTS").is_ok_and(|value| value == "1");
     let take = |page: &mut Page, name: &str| {
-        page.browser.eval("document.activeElement.blur(); scrollTo(0, 0)");
+        page.browser.eval("document.activeElement.blur(); scrollTo(0, 0); for (const text of document.querySelectorAll('.sheet textarea')) text.scrollTo(0, 0)");
         let picture = page.browser.screenshot();
         assert!(picture.len() < LARGEST_PICTURE, "{name}: {} bytes", picture.len());
         let path = format!("docs/{name}.png");

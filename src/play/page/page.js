@@ -141,7 +141,7 @@ function show(answer) {
     verdict("broken", "No decision", "the Run cannot be judged");
     page.runs.dataset.stale = "true";
   } else if (answer.runs.length === 0) {
-    verdict("none", "No Run yet", "Paste one on the right, or load an example.");
+    verdict("none", "No Run yet", "Paste one, or load an example.");
     page.runs.replaceChildren();
   } else {
     const { kind, text, detail } = verdictOf(answer.runs);

@@ -17,7 +17,8 @@ export function verdictOf(runs) {
   if (runs.length > 1) {
     const refused = runs.filter((run) => !run.decision.allowed).length;
     const kind = refused > 0 ? "refused" : "allowed";
-    const text = refused === 0 ? `${runs.length} Runs: all allowed` : `${runs.length} Runs: ${refused} refused`;
+    const words = refused === 0 ? "all allowed" : refused === runs.length ? "all refused" : `${refused} refused`;
+    const text = `${runs.length} Runs: ${words}`;
     return { kind, text, detail: "" };
   }
   const { decision } = runs[0];
@@ -237,7 +238,7 @@ export function drawProblems(list, problems, goTo, mend) {
       edit.addEventListener("click", () => mend(problem, fix));
     }
     const word = element("strong", problem.severity, problem.severity);
-    const text = element("span", "told", word, " ", problem.message, problem.label ? `: ${problem.label}` : "");
+    const text = element("span", "told", word, " ", problem.message, problem.label ? `: ${problem.label}` : "", problem.code ? element("small", "muted", ` ${problem.code}`) : null);
     return element("li", "", problem.line ? go : null, element("span", "say", text, help, ...related), edit);
   });
   list.replaceChildren(...items);
