@@ -23,7 +23,7 @@ Examples:
   kubectl get pipelinerun build-1 -o yaml | runstamp play -f -
 
 Open the address that it prints. Policies stand left, a Run right, the decision below, live as you type: the same that \
-runstamp review gives. It listens on this machine alone and asks nobody else. Files are only read; what you type stays in the \
+runstamp review gives. It listens on this machine alone, where other users can reach it, too, and asks nobody else. Files are only read; what you type stays in the \
 page and in its address, which you can send to somebody else who runs this. Ctrl-C ends it.
 
 Exit code 0: ended by a signal; 2: a file cannot be read, or the port is in use.";

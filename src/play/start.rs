@@ -199,5 +199,11 @@ mod tests {
                 .any(|(_, name, policy)| path.ends_with(name) && *policy == text);
             assert!(is_there, "{}", path.display());
         }
+        let readme = std::fs::read_to_string("README.md").unwrap();
+        let team = POLICIES.first().unwrap().2;
+        assert!(
+            readme.contains(team),
+            "README.md shows the policy of one team as it is here"
+        );
     }
 }

@@ -236,6 +236,32 @@ fn a_mistake_in_a_policy_is_marked_at_its_place() {
     assert_eq!(page.count("#policies-problems li"), 0);
     assert_eq!(page.count("#runs[data-stale]"), 0);
 
+    // What the engine knows how to mend is written at the push of a button, and Ctrl+Z takes it back.
+    page.retype("policies-text", &broken);
+    page.browser
+        .eval("document.querySelector('#policies-problems .mend').click()");
+    page.browser
+        .until("document.getElementById('verdict-detail').textContent === 'the policies hold 1 mistake'");
+    assert_eq!(
+        page.browser
+            .eval("document.getElementById('policies-text').value.split('\\n')[6]"),
+        "    kinds: [PipelineRun]"
+    );
+    page.browser.eval("document.execCommand('undo')");
+    page.browser
+        .until("document.getElementById('verdict-detail').textContent === 'the policies hold 2 mistakes'");
+
+    // A policy in Shadow mode says what it would do.
+    let shadow = fs::read_to_string("policies/starter/github-status.yaml").unwrap();
+    page.retype("policies-text", &shadow.replace("  priority: 0\n", "  mode: Shadow\n"));
+    assert_eq!(page.verdict(), "Allowed, with changes");
+    assert!(
+        page.text(".group.shadow").contains("would be injected: acme"),
+        "{}",
+        page.text("#runs")
+    );
+    assert!(page.text(".group.shadow").contains("policy github-status"));
+
     // A Run that is no YAML says so at its line.
     page.retype("run-text", "kind: PipelineRun\nmetadata:\n  name: [x\n  a: 1\n");
     assert_eq!(page.verdict(), "No decision");
@@ -615,7 +641,7 @@ fn the_pictures_in_the_documents_are_of_this_page() {
     let Some(mut page) = Page::open(&[]) else { return };
     let is_asked = std::env::var("RUNSTAMP_UPDATE_SCREENSHOTS").is_ok_and(|value| value == "1");
     let take = |page: &mut Page, name: &str| {
-        page.browser.eval("document.activeElement.blur(); scrollTo(0, 0)");
+        page.browser.eval("document.activeElement.blur(); scrollTo(0, 0); for (const text of document.querySelectorAll('.sheet textarea')) text.scrollTo(0, 0)");
         let picture = page.browser.screenshot();
         assert!(picture.len() < LARGEST_PICTURE, "{name}: {} bytes", picture.len());
         let path = format!("docs/{name}.png");

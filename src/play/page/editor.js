@@ -52,9 +52,7 @@ export class Editor {
 
   /** Puts the caret at a place and shows it. */
   goTo(line, column) {
-    const lines = this.text.split("\n");
-    const before = lines.slice(0, line - 1).reduce((sum, text) => sum + text.length + 1, 0);
-    const offset = before + unitsOf(lines[line - 1] ?? "", column);
+    const offset = this.offset(line, column);
     this.area.focus({ preventScroll: true });
     this.area.setSelectionRange(offset, offset);
     const top = (line - 1) * LINE_HEIGHT;
@@ -65,9 +63,20 @@ export class Editor {
     this.area.scrollIntoView({ block: "nearest" });
   }
 
-  /** The line of the caret, from 1. */
-  get line() {
-    return this.text.slice(0, this.area.selectionStart).split("\n").length;
+  /** Writes a text in place of what stands from one place to another, so that the browser can undo it. */
+  replace(place, text) {
+    const [start, end] = [this.offset(place.line, place.column), this.offset(place.endLine, place.endColumn)];
+    this.goTo(place.line, place.column);
+    this.area.setSelectionRange(start, end);
+    if (text === "") document.execCommand("delete");
+    else this.insert(text);
+  }
+
+  /** The index in the text of a line and column from 1. */
+  offset(line, column) {
+    const lines = this.text.split("\n");
+    const before = lines.slice(0, line - 1).reduce((sum, text) => sum + text.length + 1, 0);
+    return before + unitsOf(lines[line - 1] ?? "", column);
   }
 
   draw() {

@@ -141,7 +141,7 @@ function show(answer) {
     verdict("broken", "No decision", "the Run cannot be judged");
     page.runs.dataset.stale = "true";
   } else if (answer.runs.length === 0) {
-    verdict("none", "No Run yet", "Paste one on the right, or load an example.");
+    verdict("none", "No Run yet", "Paste one, or load an example.");
     page.runs.replaceChildren();
   } else {
     const { kind, text, detail } = verdictOf(answer.runs);
@@ -188,7 +188,16 @@ function showPolicyProblems() {
     page.policyProblems,
     problems.map((problem) => (isHere(problem) ? { ...problem, file: "" } : problem)),
     (problem) => goTo({ ...problem, file: problem.file || current, isPolicy: true }),
+    mend,
   );
+}
+
+/** Writes what mends a mistake. */
+function mend(problem, fix) {
+  const index = state.policies.findIndex((file) => file.name === fix.file);
+  if (index < 0) return;
+  openFile(index);
+  policies.replace(fix, fix.replacement);
 }
 
 function goTo(stop) {

@@ -17,7 +17,8 @@ export function verdictOf(runs) {
   if (runs.length > 1) {
     const refused = runs.filter((run) => !run.decision.allowed).length;
     const kind = refused > 0 ? "refused" : "allowed";
-    const text = refused === 0 ? `${runs.length} Runs: all allowed` : `${runs.length} Runs: ${refused} refused`;
+    const words = refused === 0 ? "all allowed" : refused === runs.length ? "all refused" : `${refused} refused`;
+    const text = `${runs.length} Runs: ${words}`;
     return { kind, text, detail: "" };
   }
   const { decision } = runs[0];
@@ -105,6 +106,16 @@ function drawDiff(diff) {
   return pre;
 }
 
+const SHADOW = {
+  Inject: "would be injected",
+  Overwrite: "would be overwritten",
+  Equal: "would be injected, and is the same already",
+  Skip: "would be left out",
+  Violation: "would be refused",
+  Warning: "would be warned of",
+  Audited: "would be counted",
+};
+
 function drawWhy(decision) {
   const groups = [
     group("Warnings", "warning", decision.warnings, (warning) => [sentence(warning)]),
@@ -114,6 +125,11 @@ function drawWhy(decision) {
       by(injection),
     ]),
     group("Left out", "warning", decision.skipped, (skip) => [field(skip.field), sentence(skip.reason), by(skip)]),
+    group("In Shadow mode", "shadow", decision.shadow ?? [], (shadow) => [
+      field(shadow.field),
+      element("span", "sentence", `${SHADOW[shadow.outcome] ?? shadow.outcome}${shadow.detail ? `: ${shadow.detail}` : ""}`),
+      by(shadow),
+    ]),
     group("Removed", "removed", decision.removed, (removal) => [
       field(removal.field),
       element("span", "muted by", [removal.reason, removal.integration].filter(Boolean).join(", ")),
@@ -121,15 +137,34 @@ function drawWhy(decision) {
   ].filter((made) => made !== null);
   const facts = Object.entries(decision.facts);
   if (facts.length > 0) groups.push(drawFacts(facts));
-  const trace = decision.trace ?? [];
-  if (trace.length > 0) {
-    const list = element("ol", "trace", ...trace.map((line) => element("li", "", line)));
-    const details = element("details", "group", element("summary", "", heading("Why and why not", trace.length)), list);
-    // Where nothing else is said, this is what somebody looks for.
-    details.open = groups.length === 0;
-    groups.push(details);
-  }
+  groups.push(...drawTrace(decision, groups.length === 0));
   return groups;
+}
+
+/** Why and why not, by what it speaks of. */
+function drawTrace(decision, isAllThereIs) {
+  const parts = new Map([
+    ["Why: the Run", []],
+    ["Why and why not: policies", []],
+    ["Where facts come from", []],
+  ]);
+  const events = decision.explanation ?? (decision.trace ?? []).map((text) => ({ event: "Policy", text }));
+  for (const { event, text } of events) {
+    const part = /^(Fact|Source)/.test(event)
+      ? "Where facts come from"
+      : /^(Lineage|Copied)/.test(event)
+        ? "Why: the Run"
+        : "Why and why not: policies";
+    parts.get(part).push(text);
+  }
+  const filled = [...parts].filter(([, lines]) => lines.length > 0);
+  return filled.map(([title, lines]) => {
+    const list = element("ol", "trace", ...lines.map((line) => element("li", "", line)));
+    const details = element("details", "group", element("summary", "", heading(title, lines.length)), list);
+    // Where nothing else is said, this is what somebody looks for.
+    details.open = isAllThereIs && title !== "Where facts come from";
+    return details;
+  });
 }
 
 function heading(title, number) {
@@ -184,8 +219,8 @@ function folded(title, make) {
   return details;
 }
 
-/** Mistakes and warnings as a list; each leads to its place. */
-export function drawProblems(list, problems, goTo) {
+/** Mistakes and warnings as a list; each leads to its place, and some can be mended at once. */
+export function drawProblems(list, problems, goTo, mend) {
   list.hidden = problems.length === 0;
   const items = problems.map((problem) => {
     const go = element("button", "place");
@@ -196,9 +231,15 @@ export function drawProblems(list, problems, goTo) {
     const related = (problem.related ?? []).map((other) =>
       element("span", "muted", `${other.message} (${other.file}:${other.line}:${other.column})`),
     );
+    const fix = mend && problem.fixes?.length === 1 ? problem.fixes[0] : null;
+    const edit = fix ? element("button", "mend", fix.replacement ? `Write ${fix.replacement.trim()}` : "Remove it") : null;
+    if (edit) {
+      edit.type = "button";
+      edit.addEventListener("click", () => mend(problem, fix));
+    }
     const word = element("strong", problem.severity, problem.severity);
-    const text = element("span", "told", word, " ", problem.message, problem.label ? `: ${problem.label}` : "");
-    return element("li", "", problem.line ? go : null, element("span", "say", text, help, ...related));
+    const text = element("span", "told", word, " ", problem.message, problem.label ? `: ${problem.label}` : "", problem.code ? element("small", "muted", ` ${problem.code}`) : null);
+    return element("li", "", problem.line ? go : null, element("span", "say", text, help, ...related), edit);
   });
   list.replaceChildren(...items);
 }
