@@ -274,7 +274,7 @@ fn the_schema_refuses_every_mistake_that_a_schema_can_express() {
     assert_eq!(refused, REFUSED_BY_SCHEMA);
 }
 
-const REFUSED_BY_SCHEMA: [&str; 19] = [
+const REFUSED_BY_SCHEMA: [&str; 20] = [
     "bad_words",
     "control_characters",
     "crlf",

@@ -186,7 +186,9 @@ mod tests {
     fn every_example_is_there_to_choose() {
         for entry in std::fs::read_dir("examples").unwrap() {
             let path = entry.unwrap().path();
-            if path.extension().is_some_and(|ending| ending == "yaml") {
+            // What runstamp audit is shown with are Runs that were created long ago.
+            let is_stored = path.ends_with("stored-runs.yaml");
+            if !is_stored && path.extension().is_some_and(|ending| ending == "yaml") {
                 let text = std::fs::read_to_string(&path).unwrap();
                 assert!(RUNS.iter().any(|(_, run)| *run == text), "{}", path.display());
             }
