@@ -4,7 +4,7 @@ use std::sync::PoisonError;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use axum::http::Method;
+use hyper::Method;
 
 use super::{ControlPlane, START, Supervised, User, start_api_server};
 
