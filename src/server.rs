@@ -1,5 +1,6 @@
 //! The admission server: a TLS port for the API server and a plain one for probes.
 
+mod answers;
 mod body;
 mod connections;
 mod farewell;
@@ -14,7 +15,6 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Router;
 use tokio::net::{TcpListener, TcpSocket};
 use tokio::sync::{Semaphore, watch};
 use tokio_rustls::TlsAcceptor;
@@ -232,20 +232,9 @@ impl Server {
         self.plain_address
     }
 
-    /// The webhooks without any socket.
-    pub fn webhooks(&self) -> Router {
-        webhooks::router(Arc::clone(&self.app))
-    }
-
-    /// The probes without any socket.
-    pub fn probes(&self) -> Router {
-        probes::router(Arc::clone(&self.app))
-    }
-
     /// Serves until `shutdown` comes to pass and everything under way is finished; `false` if that took too long and
     /// requests were dropped.
     pub async fn serve(self, shutdown: impl Future<Output = ()>) -> bool {
-        let (webhooks, probes) = (self.webhooks(), self.probes());
         let Self {
             app,
             tls,
@@ -256,17 +245,25 @@ impl Server {
         } = self;
         let (phase, follow) = watch::channel(Phase::Serving);
         let (plain_phase, plain_follow) = watch::channel(Phase::Serving);
+        let webhooks = {
+            let app = Arc::clone(&app);
+            move |request| webhooks::webhook(Arc::clone(&app), request)
+        };
+        let probes = {
+            let app = Arc::clone(&app);
+            move |request| std::future::ready(probes::probe(&app, &request))
+        };
         let port = Port {
             listener,
             tls: Some(tls),
-            router: webhooks,
+            answer: webhooks,
             metrics: Arc::clone(&app.metrics),
             max_connections: app.limits.max_connections,
         };
         let plain_port = Port {
             listener: plain_listener,
             tls: None,
-            router: probes,
+            answer: probes,
             metrics: Arc::clone(&app.metrics),
             max_connections: app.limits.max_connections,
         };

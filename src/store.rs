@@ -1,10 +1,12 @@
 //! The policy set that decides, and the last good one for as long as the files hold a mistake.
 
+mod aside;
 mod compiled;
 mod edit;
 mod last_good;
 
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use arc_swap::{ArcSwap, Guard};
 use sha2::{Digest as _, Sha256};
@@ -13,6 +15,7 @@ use crate::diagnostics::{self, Style};
 use crate::domain::policy_set::PolicySet;
 use crate::policy_file::ReadError;
 use crate::telemetry::{Metrics, PolicyMeters};
+use aside::{aside, give_way};
 
 pub use self::compiled::{Compiled, PolicyTexts, compile_texts};
 pub use self::edit::{Edit, EditMistake, Judgement};
@@ -20,6 +23,9 @@ pub use self::last_good::{Keeping, LARGEST_KEPT, NotKept, NotRead, Stored, keep,
 
 /// How many mistakes are told in one place; the rest is counted. `runstamp check` shows them all.
 const MOST_MISTAKES: usize = 20;
+
+/// How many milliseconds a request that began before may still need its policy set, at most.
+const LONGEST_REQUEST_MS: u32 = 1_000;
 
 /// A policy set, with the metrics handles that its decisions need.
 #[derive(Debug)]
@@ -139,7 +145,7 @@ impl PolicyStore {
     pub fn open(texts: impl Into<PolicyTexts>, metrics: Arc<Metrics>, now: i64) -> Result<Self, LoadError> {
         let texts = texts.into();
         let fingerprint = fingerprint(&texts);
-        let set = load(texts).inspect_err(|_| metrics.count_policy_load_failure())?;
+        let set = aside(|| load(texts)).inspect_err(|_| metrics.count_policy_load_failure())?;
         let digest = set.digest().as_str().to_owned();
         metrics.set_policy_set(&digest);
         metrics.set_policy_load_success(now);
@@ -174,10 +180,18 @@ impl PolicyStore {
     ///
     /// A mistake leaves the last good set in charge.
     pub fn offer<T: Into<PolicyTexts>>(&self, texts: Result<T, ReadError>, now: i64) -> Offered {
+        let texts = texts.map(Into::into);
+        aside(|| {
+            give_way();
+            self.take(texts, now)
+        })
+    }
+
+    fn take(&self, texts: Result<PolicyTexts, ReadError>, now: i64) -> Offered {
         // Held throughout, so that of two offers the later one wins. Requests never wait for it.
         let mut state = self.lock();
         let texts = match texts {
-            Ok(texts) => texts.into(),
+            Ok(texts) => texts,
             Err(error) => {
                 state.fingerprint = None;
                 return self.refuse(&mut state, error.into());
@@ -208,7 +222,8 @@ impl PolicyStore {
     /// # Errors
     /// When that one holds a mistake, too.
     pub fn stand_in(&self, texts: impl Into<PolicyTexts>, from: PoliciesFrom, now: i64) -> Result<(), LoadError> {
-        let set = load(texts)?;
+        let texts = texts.into();
+        let set = aside(|| load(texts))?;
         let mut state = self.lock();
         state.status.from = from;
         self.replace(&mut state, set, now);
@@ -225,7 +240,14 @@ impl PolicyStore {
         state.status.loaded_at = now;
         self.metrics.set_policy_set(&state.status.digest);
         let meters = PolicyMeters::new(&self.metrics, &set);
-        self.live.store(Arc::new(LivePolicies { set, meters }));
+        let before = self.live.swap(Arc::new(LivePolicies { set, meters }));
+        // Whoever lets go of a set last frees it, which takes far longer than a decision: that must not be a request.
+        for _ in 0..LONGEST_REQUEST_MS {
+            if Arc::strong_count(&before) == 1 {
+                break;
+            }
+            std::thread::sleep(Duration::from_millis(1));
+        }
     }
 
     fn refuse(&self, state: &mut State, error: LoadError) -> Offered {

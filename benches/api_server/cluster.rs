@@ -5,7 +5,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use anyhow::{Context as _, anyhow};
-use axum::http::Method;
+use hyper::Method;
 use runstamp::policy_file::PolicyText;
 use serde_json::{Value, json};
 

@@ -65,15 +65,16 @@ impl Server {
     /// Waits until it has printed so many addresses.
     fn start(program: &Path, arguments: &[String], addresses: usize, log: &Path) -> anyhow::Result<Self> {
         let errors = File::create(log).with_context(|| format!("failed to create {}", log.display()))?;
-        let mut child = Command::new("taskset")
-            .args(["--cpu-list", SERVER_CORE])
+        // Killed with this process, however that ends.
+        let mut child = Command::new("setpriv")
+            .args(["--pdeathsig", "KILL", "taskset", "--cpu-list", SERVER_CORE])
             .arg(program)
             .args(arguments)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(errors)
             .spawn()
-            .context("expected taskset (package util-linux)")?;
+            .context("expected setpriv and taskset (package util-linux)")?;
         let stdout = child.stdout.take().context("the server has no stdout")?;
         let mut printed = Vec::new();
         for line in BufReader::new(stdout).lines().take(addresses) {
@@ -142,7 +143,8 @@ impl Drop for Server {
     }
 }
 
-/// The binary, built with the profile of the benchmarks.
+/// The binary, built with the profile of the benchmarks; or that of `RUNSTAMP_BINARY`, to compare it with another one.
 pub(crate) fn runstamp_program() -> PathBuf {
-    PathBuf::from(env!("CARGO_BIN_EXE_runstamp"))
+    let named = std::env::var_os("RUNSTAMP_BINARY").filter(|path| !path.is_empty());
+    PathBuf::from(named.unwrap_or_else(|| env!("CARGO_BIN_EXE_runstamp").into()))
 }

@@ -30,14 +30,14 @@ pub(crate) fn run(stage: &Stage, options: &Options) -> anyhow::Result<()> {
     let time = Duration::from_secs_f64(options.seconds.max(10.0));
     let calm = stage
         .runtime
-        .block_on(connections.ask_at_a_rate(&request, most / 2.0, time))?;
+        .block_on(connections.ask_at_a_rate(&request, most / 2.0, time, usize::MAX / 2))?;
 
     let is_over = AtomicBool::new(false);
     let (samples, loads) = std::thread::scope(|scope| {
         let editing = scope.spawn(|| edit_again_and_again(&server, &policies, &is_over));
         let samples = stage
             .runtime
-            .block_on(connections.ask_at_a_rate(&request, most / 2.0, time));
+            .block_on(connections.ask_at_a_rate(&request, most / 2.0, time, usize::MAX / 2));
         is_over.store(true, Ordering::SeqCst);
         (samples, editing.join())
     });

@@ -55,21 +55,20 @@ impl Connections {
     ) -> anyhow::Result<Round> {
         let (begun, cpu) = (Instant::now(), server.cpu()?);
         let end = begun + time;
-        let asked = self
-            .each(|mut connection| {
-                let request = Rc::clone(request);
-                async move {
-                    let mut asked = 0_u64;
-                    while Instant::now() < end {
-                        let status = connection.ask(&request).await?;
-                        anyhow::ensure!(status == 200, "answered with {status}");
-                        asked += 1;
-                    }
-                    Ok((connection, asked))
+        let asking = self.each(|mut connection| {
+            let request = Rc::clone(request);
+            async move {
+                let mut asked = 0_u64;
+                while Instant::now() < end {
+                    let status = connection.ask(&request).await?;
+                    anyhow::ensure!(status == 200, "answered with {status}");
+                    asked += 1;
                 }
-            })
-            .await?;
-        let requests: u64 = asked.iter().sum();
+                Ok((connection, asked))
+            }
+        });
+        let (asked, ()) = tokio::join!(asking, stay_awake(end));
+        let requests: u64 = asked?.iter().sum();
         let spent = server.cpu()?.saturating_sub(cpu);
         Ok(Round {
             cpu_us: spent.as_secs_f64() * 1e6 / requests as f64,
@@ -79,13 +78,18 @@ impl Connections {
 
     /// So many requests a second for so long, each at its own time, on whichever connection is free. A connection that
     /// waits for its answer holds up none but the requests for which no other is free, and these count their waiting.
+    /// Where so many wait that `longest_queue` is full, a request is given up.
     pub(crate) async fn ask_at_a_rate(
         &mut self,
         request: &Rc<[u8]>,
         a_second: f64,
         time: Duration,
+        longest_queue: usize,
     ) -> anyhow::Result<Vec<Sample>> {
-        let due = Rc::new(Due::default());
+        let due = Rc::new(Due {
+            longest_queue: longest_queue + self.idle.len(),
+            ..Due::default()
+        });
         let begun = Instant::now();
         let pacer = pace(&due, begun, a_second, time);
         let ask = self.each(|mut connection| {
@@ -133,6 +137,14 @@ impl Connections {
     }
 }
 
+/// Keeps the load from sleeping. Whoever writes to a client that sleeps pays for waking it, and the client of a fast
+/// server hardly sleeps: the ratio would be about the client.
+async fn stay_awake(end: Instant) {
+    while Instant::now() < end {
+        tokio::task::yield_now().await;
+    }
+}
+
 /// One request of an open loop.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Sample {
@@ -148,6 +160,10 @@ pub(crate) struct Sample {
 #[derive(Default)]
 struct Due {
     waiting: RefCell<VecDeque<Instant>>,
+    /// How many may wait, those among them for whom a connection is free.
+    longest_queue: usize,
+    /// Connections that wait for an answer.
+    busy: Cell<usize>,
     more: Notify,
     is_over: Cell<bool>,
 }
@@ -155,6 +171,13 @@ struct Due {
 impl Due {
     /// The next request to send; nothing once all are sent.
     async fn next(&self) -> Option<Instant> {
+        self.busy.update(|busy| busy.saturating_sub(1));
+        let next = self.wait().await;
+        self.busy.update(|busy| busy + 1);
+        next
+    }
+
+    async fn wait(&self) -> Option<Instant> {
         loop {
             if let Some(intended) = self.waiting.borrow_mut().pop_front() {
                 return Some(intended);
@@ -174,9 +197,11 @@ async fn pace(due: &Due, begun: Instant, a_second: f64, time: Duration) {
     while made < count {
         while made < count && begun.elapsed().as_secs_f64() * a_second >= made as f64 {
             let intended = begun + Duration::from_secs_f64(made as f64 / a_second);
-            due.waiting.borrow_mut().push_back(intended);
-            due.more.notify_one();
             made += 1;
+            if due.waiting.borrow().len() + due.busy.get() < due.longest_queue {
+                due.waiting.borrow_mut().push_back(intended);
+                due.more.notify_one();
+            }
         }
         tokio::task::yield_now().await;
     }

@@ -126,6 +126,7 @@ pub(super) fn run(arguments: &ServeArgs) -> anyhow::Result<Verdict> {
     start_logging(arguments.log_format.into(), &arguments.log_level).context("--log-level")?;
     log_panics();
     let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(workers())
         .enable_all()
         .build()
         .context("failed to start the runtime")?;
@@ -133,6 +134,13 @@ pub(super) fn run(arguments: &ServeArgs) -> anyhow::Result<Verdict> {
     // Whoever has asked twice waits for no thread that still judges.
     runtime.shutdown_background();
     verdict
+}
+
+/// Threads that serve. One answers tens of thousands of requests a second; on a large machine more of them would only
+/// take memory and wake each other.
+fn workers() -> usize {
+    const MOST: usize = 4;
+    std::thread::available_parallelism().map_or(1, |cores| cores.get().min(MOST))
 }
 
 async fn serve(arguments: &ServeArgs) -> anyhow::Result<Verdict> {

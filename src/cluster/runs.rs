@@ -3,8 +3,8 @@
 use std::ops::ControlFlow;
 use std::time::Duration;
 
-use axum::http::{Request, StatusCode};
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
+use hyper::{Request, StatusCode};
 use kube::Client;
 use kube::client::Body;
 use serde::Deserialize;
@@ -345,7 +345,7 @@ mod tests {
     use std::sync::{Arc, Mutex};
 
     use axum::Router;
-    use axum::http::Uri;
+    use hyper::Uri;
     use serde_json::json;
 
     use super::*;

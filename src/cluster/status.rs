@@ -2,9 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use axum::http::Request;
-use axum::http::header::DATE;
 use http_body_util::{BodyExt as _, Limited};
+use hyper::Request;
+use hyper::header::DATE;
 use jiff::fmt::rfc2822;
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::coordination::v1::Lease;

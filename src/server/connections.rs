@@ -7,32 +7,34 @@ use std::convert::Infallible;
 use std::future::poll_fn;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
-use axum::Router;
-use axum::body::Body;
-use axum::http::{HeaderValue, header};
+use hyper::Request;
 use hyper::body::Incoming;
+use hyper::header::{CONNECTION, HeaderValue};
 use hyper::server::conn::http1;
-use hyper::service::Service;
-use hyper_util::rt::{TokioIo, TokioTimer};
-use hyper_util::service::TowerToHyperService;
-use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _};
+use hyper::service::service_fn;
+use hyper_util::rt::TokioIo;
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _, BufReader};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, mpsc, watch};
 use tokio_rustls::TlsAcceptor;
 
 use super::BACKLOG;
+use super::answers::Answered;
 use super::farewell::take_leave;
 use crate::telemetry::{Metrics, Rejection, Throttle};
 
 /// A handshake takes milliseconds; whoever takes this long never meant it.
 const HANDSHAKE_TIME: Duration = Duration::from_secs(10);
 
-/// How long a connection may rest between requests. The API server gives up idle connections after 90 seconds: closing
-/// first could meet a request that is on its way.
+/// A connection that brings no request for so long, or up to twice as long, is ended. The API server gives up idle
+/// connections after 90 seconds: closing first could meet a request that is on its way.
 const IDLE_TIME: Duration = Duration::from_secs(180);
+
+/// What is read from a connection at once, at most: an ordinary request is smaller.
+const READ_AHEAD: usize = 8 * 1024;
 
 /// Ordinary requests have a few hundred bytes of header.
 const MAX_HEADER_BYTES: usize = 64 * 1024;
@@ -61,30 +63,34 @@ async fn reached(phase: &mut watch::Receiver<Phase>, wanted: Phase) {
     let _ = phase.wait_for(|phase| *phase >= wanted).await;
 }
 
-/// One port: its protocol and what it serves.
-pub(super) struct Port {
+/// One port: its protocol and who answers there.
+pub(super) struct Port<A> {
     pub(super) listener: TcpListener,
     pub(super) tls: Option<TlsAcceptor>,
-    pub(super) router: Router,
+    pub(super) answer: A,
     pub(super) metrics: Arc<Metrics>,
     pub(super) max_connections: usize,
 }
 
-impl Port {
+impl<A, F> Port<A>
+where
+    A: Fn(Request<Incoming>) -> F + Send + Sync + 'static,
+    F: Future<Output = Answered> + Send + 'static,
+{
     /// Accepts connections until the phase is `Closing`, and returns when all of them have ended.
     pub(super) async fn serve(self, follow: watch::Receiver<Phase>) {
         let mut phase = follow.clone();
         let Self {
             listener,
             tls,
-            router,
+            answer,
             metrics,
             max_connections,
         } = self;
         let seats = Arc::new(Semaphore::new(max_connections.min(Semaphore::MAX_PERMITS)));
         let endpoint = Arc::new(Endpoint {
             tls,
-            router,
+            answer,
             metrics,
             refused_by_clients: Throttle::new(),
             too_many: Throttle::new(),
@@ -162,28 +168,47 @@ fn accept_backlog(listener: TcpListener, mut accept: impl FnMut(TcpStream, Socke
     }
 }
 
+/// Comes to pass when nothing is asked for [`IDLE_TIME`]. A look at a count now and then costs a request nothing, as a
+/// timer for each would; no request lasts so long.
+async fn falls_silent(asked: &AtomicU64) {
+    let mut before = None;
+    loop {
+        let now = asked.load(Ordering::Relaxed);
+        if before.replace(now) == Some(now) {
+            return;
+        }
+        tokio::time::sleep(IDLE_TIME).await;
+    }
+}
+
 fn is_about_one_connection(error: &std::io::Error) -> bool {
     use std::io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset};
     matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset)
 }
 
 /// What every connection of a port shares.
-struct Endpoint {
+struct Endpoint<A> {
     tls: Option<TlsAcceptor>,
-    router: Router,
+    answer: A,
     metrics: Arc<Metrics>,
     refused_by_clients: Throttle,
     too_many: Throttle,
     refused_clients: Throttle,
 }
 
-impl Endpoint {
+impl<A, F> Endpoint<A>
+where
+    A: Fn(Request<Incoming>) -> F + Send + Sync + 'static,
+    F: Future<Output = Answered> + Send + 'static,
+{
     async fn serve(&self, stream: TcpStream, peer: SocketAddr, phase: watch::Receiver<Phase>) {
         // Answers are single writes; waiting to fill a packet would only add latency. A socket that refuses is slower.
         let _ = stream.set_nodelay(true);
         let Some(tls) = &self.tls else {
             return self.speak_http(stream, phase).await;
         };
+        // TLS reads 4 KiB at a time, and an ordinary review is larger: the system is asked once instead of twice.
+        let stream = BufReader::with_capacity(READ_AHEAD, stream);
         match tokio::time::timeout(HANDSHAKE_TIME, tls.accept(stream)).await {
             Ok(Ok(stream)) => self.speak_http(stream, phase).await,
             Ok(Err(error)) => self.report_handshake(peer, &error),
@@ -195,37 +220,38 @@ impl Endpoint {
     }
 
     async fn speak_http<I: AsyncRead + AsyncWrite + Unpin>(&self, io: I, mut phase: watch::Receiver<Phase>) {
-        let asked = AtomicBool::new(false);
+        let asked = AtomicU64::new(0);
         // Whether the client knows that the connection ends with the answer that it has, or waits for.
         let announced = AtomicBool::new(false);
-        let service = TowerToHyperService::new(self.router.clone());
         let drain = phase.clone();
-        let service = hyper::service::service_fn(|request: hyper::Request<Incoming>| {
-            asked.store(true, Ordering::Relaxed);
-            let answer = service.call(request.map(Body::new));
+        let service = service_fn(|request| {
+            asked.fetch_add(1, Ordering::Relaxed);
+            let answer = (self.answer)(request);
             let (drain, announced) = (&drain, &announced);
             Box::pin(async move {
-                let mut response = answer.await?;
+                let mut response = answer.await;
                 if *drain.borrow() > Phase::Serving {
                     let close = HeaderValue::from_static("close");
-                    response.headers_mut().insert(header::CONNECTION, close);
+                    response.headers_mut().insert(CONNECTION, close);
                     announced.store(true, Ordering::Relaxed);
                 }
                 Ok::<_, Infallible>(response)
             })
         });
         let mut connection = http1::Builder::new()
-            .timer(TokioTimer::new())
-            .header_read_timeout(IDLE_TIME)
             .max_header_size(MAX_HEADER_BYTES)
             .serve_connection(TokioIo::new(io), service);
         let ended = tokio::select! {
             biased;
             ended = poll_fn(|context| connection.poll_without_shutdown(context)) => ended,
+            () = falls_silent(&asked) => {
+                tracing::debug!("connection ended: nothing was asked for a long time");
+                return;
+            }
             () = reached(&mut phase, Phase::Closing) => {
                 // Whoever has just been greeted is about to ask, and every answer ends its connection by now. Telling
                 // the connection to end would close it at once.
-                let is_new = !asked.load(Ordering::Relaxed);
+                let is_new = asked.load(Ordering::Relaxed) == 0;
                 let first = async {
                     if is_new {
                         let served = poll_fn(|context| connection.poll_without_shutdown(context));
@@ -311,7 +337,10 @@ fn refused_certificate(error: &rustls::Error) -> String {
 mod tests {
     use std::io::{Read as _, Write as _};
 
+    use hyper::StatusCode;
+
     use super::*;
+    use crate::server::answers::text;
 
     #[test]
     fn a_refused_certificate_is_told_in_words_that_say_where_to_look() {
@@ -350,7 +379,7 @@ mod tests {
         let port = Port {
             listener,
             tls: None,
-            router: Router::new().route("/", axum::routing::get(|| async { "served" })),
+            answer: async |_| text(StatusCode::OK, "served"),
             metrics: Arc::new(Metrics::new()),
             max_connections: 100,
         };
@@ -359,7 +388,7 @@ mod tests {
         for stream in &mut waiting {
             let mut answer = String::new();
             stream.read_to_string(&mut answer).unwrap();
-            assert!(answer.ends_with("served"), "{answer}");
+            assert!(answer.ends_with("served\n"), "{answer}");
         }
         assert!(std::net::TcpStream::connect(address).is_err(), "the listener is closed");
     }

@@ -4,12 +4,13 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use axum::extract::{Request, State};
-use axum::http::{HeaderValue, StatusCode, header};
-use axum::response::{IntoResponse, Response};
+use hyper::StatusCode;
+use hyper::body::Incoming;
+use hyper::http::request::Parts;
 use tokio::sync::{Semaphore, watch};
 
-use super::webhooks::{is_json, patience, receive, refuse, text};
+use super::answers::{Answered, json, text};
+use super::webhooks::{is_json, patience, receive, refuse};
 use super::{App, PolicySources};
 use crate::policy_file::ConfigMaps;
 use crate::review::{ConfigMapReview, NotAReview, answer_config_map, read_config_map};
@@ -75,8 +76,7 @@ impl PolicyEdits {
     }
 }
 
-pub(super) async fn validate_policies(State(app): State<Arc<App>>, request: Request) -> Response {
-    let (head, mut body) = request.into_parts();
+pub(super) async fn validate_policies(app: Arc<App>, head: Parts, mut body: Incoming) -> Answered {
     let patience = patience(head.uri.query());
     let Some(edits) = app.policy_edits.clone() else {
         return refuse(&app, Rejection::Path, &head.headers, &mut body, patience).await;
@@ -112,7 +112,7 @@ pub(super) async fn validate_policies(State(app): State<Arc<App>>, request: Requ
         .unwrap_or_else(|_| text(StatusCode::INTERNAL_SERVER_ERROR, "internal error"))
 }
 
-fn decide(app: &App, edits: &PolicyEdits, bytes: &[u8]) -> Response {
+fn decide(app: &App, edits: &PolicyEdits, bytes: &[u8]) -> Answered {
     let begun = Instant::now();
     let decided = catch_unwind(AssertUnwindSafe(|| {
         let review = read_config_map(bytes)?;
@@ -133,11 +133,7 @@ fn decide(app: &App, edits: &PolicyEdits, bytes: &[u8]) -> Response {
         Ok(body)
     }));
     match decided {
-        Ok(Ok(body)) => (
-            [(header::CONTENT_TYPE, HeaderValue::from_static("application/json"))],
-            body,
-        )
-            .into_response(),
+        Ok(Ok(body)) => json(body),
         Ok(Err(error @ NotAReview(_))) => {
             let line = error.to_string();
             app.metrics.count_rejection(Rejection::NotAReview);

@@ -1,31 +1,39 @@
 //! The plain port: what the kubelet and Prometheus ask.
 
-use std::sync::Arc;
-
-use axum::Router;
-use axum::extract::State;
-use axum::http::{HeaderValue, StatusCode, header};
-use axum::response::{IntoResponse, Response};
-use axum::routing::get;
+use hyper::header::{ALLOW, HeaderValue};
+use hyper::{Method, Request, StatusCode};
 
 use super::App;
-use super::webhooks::text;
+use super::answers::{Answered, answer, text};
 
 /// The OpenMetrics text format, as [`crate::telemetry::Metrics::render`] writes it.
-const OPENMETRICS: HeaderValue = HeaderValue::from_static("application/openmetrics-text; version=1.0.0; charset=utf-8");
+const OPENMETRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
-/// `/livez`, `/readyz`, `/metrics` and nothing else.
-pub(super) fn router(app: Arc<App>) -> Router {
-    Router::new()
-        .route("/livez", get(async || text(StatusCode::OK, "ok")))
-        .route("/readyz", get(readyz))
-        .route("/metrics", get(metrics))
-        .method_not_allowed_fallback(async || text(StatusCode::METHOD_NOT_ALLOWED, "expected GET"))
-        .fallback(async || text(StatusCode::NOT_FOUND, "expected /livez, /readyz or /metrics"))
-        .with_state(app)
+/// Answers `/livez`, `/readyz`, `/metrics` and nothing else.
+pub(super) fn probe<B>(app: &App, request: &Request<B>) -> Answered {
+    let probe = match request.uri().path() {
+        "/livez" => livez,
+        "/readyz" => readyz,
+        "/metrics" => metrics,
+        _ => return text(StatusCode::NOT_FOUND, "expected /livez, /readyz or /metrics"),
+    };
+    match *request.method() {
+        Method::GET | Method::HEAD => probe(app),
+        _ => {
+            let mut response = text(StatusCode::METHOD_NOT_ALLOWED, "expected GET");
+            response
+                .headers_mut()
+                .insert(ALLOW, HeaderValue::from_static("GET,HEAD"));
+            response
+        }
+    }
 }
 
-async fn readyz(State(app): State<Arc<App>>) -> Response {
+fn livez(_: &App) -> Answered {
+    text(StatusCode::OK, "ok")
+}
+
+fn readyz(app: &App) -> Answered {
     let report = app
         .readiness
         .report(&app.policies.status(), app.identity.current().map(|pair| pair.expiry()));
@@ -37,13 +45,12 @@ async fn readyz(State(app): State<Arc<App>>) -> Response {
     match serde_json::to_vec(&report) {
         Ok(mut json) => {
             json.push(b'\n');
-            let content_type = HeaderValue::from_static("application/json");
-            (status, [(header::CONTENT_TYPE, content_type)], json).into_response()
+            answer(status, "application/json", json)
         }
         Err(error) => text(StatusCode::INTERNAL_SERVER_ERROR, &error.to_string()),
     }
 }
 
-async fn metrics(State(app): State<Arc<App>>) -> Response {
-    ([(header::CONTENT_TYPE, OPENMETRICS)], app.metrics.render()).into_response()
+fn metrics(app: &App) -> Answered {
+    answer(StatusCode::OK, OPENMETRICS, app.metrics.render())
 }

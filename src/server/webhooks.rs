@@ -6,15 +6,16 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use axum::Router;
-use axum::body::Body;
-use axum::extract::{Request, State};
-use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
-use axum::response::{IntoResponse, Response};
-use axum::routing::post;
+use bytes::Bytes;
+use http_body_util::Empty;
+use hyper::body::{Body, Incoming};
+use hyper::header::{self, HeaderMap, HeaderValue};
+use hyper::http::request::Parts;
+use hyper::{Method, Request, StatusCode};
 use tokio::sync::OwnedSemaphorePermit;
 
 use super::App;
+use super::answers::{Answered, json, text};
 use super::body::{self, Received};
 use super::policy_edits::validate_policies;
 use crate::domain::lineage::may_be_a_child;
@@ -37,49 +38,36 @@ const TIME_FOR_ANOTHER: Duration = Duration::from_secs(2);
 /// How long a request waits for the watch to tell of its namespace.
 const NAMESPACE_PATIENCE: Duration = Duration::from_millis(500);
 
-/// The paths that the API server calls; everything else is refused and counted.
-pub(super) fn router(app: Arc<App>) -> Router {
-    Router::new()
-        .route("/mutate", post(mutate))
-        .route("/validate", post(validate))
-        .route("/validate-policies", post(validate_policies))
-        .method_not_allowed_fallback(wrong_method)
-        .fallback(wrong_path)
-        .with_state(app)
+/// Answers the paths that the API server calls; everything else is refused and counted.
+pub(super) async fn webhook(app: Arc<App>, request: Request<Incoming>) -> Answered {
+    let (head, body) = request.into_parts();
+    let asked = match head.uri.path() {
+        "/mutate" => Asked::Review(Webhook::Mutate),
+        "/validate" => Asked::Review(Webhook::Validate),
+        "/validate-policies" => Asked::Edit,
+        _ => return refuse_unread(&app, Rejection::Path, &head.headers).await,
+    };
+    if head.method != Method::POST {
+        return refuse_unread(&app, Rejection::Method, &head.headers).await;
+    }
+    match asked {
+        Asked::Review(webhook) => review(app, webhook, head, body).await,
+        Asked::Edit => validate_policies(app, head, body).await,
+    }
 }
 
-async fn mutate(State(app): State<Arc<App>>, request: Request) -> Response {
-    review(app, Webhook::Mutate, request).await
+/// What a path asks for.
+enum Asked {
+    Review(Webhook),
+    Edit,
 }
 
-async fn validate(State(app): State<Arc<App>>, request: Request) -> Response {
-    review(app, Webhook::Validate, request).await
+/// Turns away a request whose body nobody waits for.
+async fn refuse_unread(app: &App, reason: Rejection, headers: &HeaderMap) -> Answered {
+    refuse(app, reason, headers, &mut Empty::new(), LONGEST_PATIENCE).await
 }
 
-async fn wrong_method(State(app): State<Arc<App>>, request: Request) -> Response {
-    refuse(
-        &app,
-        Rejection::Method,
-        request.headers(),
-        &mut Body::empty(),
-        LONGEST_PATIENCE,
-    )
-    .await
-}
-
-async fn wrong_path(State(app): State<Arc<App>>, request: Request) -> Response {
-    refuse(
-        &app,
-        Rejection::Path,
-        request.headers(),
-        &mut Body::empty(),
-        LONGEST_PATIENCE,
-    )
-    .await
-}
-
-async fn review(app: Arc<App>, webhook: Webhook, request: Request) -> Response {
-    let (head, mut body) = request.into_parts();
+async fn review(app: Arc<App>, webhook: Webhook, head: Parts, mut body: Incoming) -> Answered {
     let patience = patience(head.uri.query());
     // Held until the answer is made. Being at the limit is said at once: late answers cost the API server more.
     let Ok(slot) = Arc::clone(&app.slots).try_acquire_owned() else {
@@ -128,7 +116,7 @@ async fn review(app: Arc<App>, webhook: Webhook, request: Request) -> Response {
 /// Reads the body. Whoever sends it slowly gives up the slot meanwhile, so that slow clients take none from others.
 pub(super) async fn receive(
     app: &App,
-    body: &mut Body,
+    body: &mut Incoming,
     slot: OwnedSemaphorePermit,
     patience: Duration,
 ) -> Result<(Received, OwnedSemaphorePermit), Rejection> {
@@ -161,7 +149,7 @@ struct UnknownNamespace {
     request: Held,
 }
 
-async fn judge(app: &Arc<App>, request: Held) -> Result<Response, UnknownNamespace> {
+async fn judge(app: &Arc<App>, request: Held) -> Result<Answered, UnknownNamespace> {
     if request.received.bytes.len() < LARGE_REVIEW {
         return judge_at_once(app, request, false);
     }
@@ -173,13 +161,13 @@ async fn judge(app: &Arc<App>, request: Held) -> Result<Response, UnknownNamespa
 }
 
 /// The same with what is known of the namespace now.
-async fn judge_finally(app: Arc<App>, request: Held) -> Option<Response> {
+async fn judge_finally(app: Arc<App>, request: Held) -> Option<Answered> {
     let judged = tokio::task::spawn_blocking(move || judge_at_once(&app, request, true).ok());
     judged.await.ok().flatten()
 }
 
 /// Decides, counts and logs; where the namespace is not known and that matters, only `finally`.
-fn judge_at_once(app: &App, request: Held, finally: bool) -> Result<Response, UnknownNamespace> {
+fn judge_at_once(app: &App, request: Held, finally: bool) -> Result<Answered, UnknownNamespace> {
     let begun = Instant::now();
     let live = app.policies.live();
     let unknown = RefCell::new(None);
@@ -209,11 +197,7 @@ fn judge_at_once(app: &App, request: Held, finally: bool) -> Result<Response, Un
         Ok(Some(reply.body))
     }));
     match decided {
-        Ok(Ok(Some(body))) => Ok((
-            [(header::CONTENT_TYPE, HeaderValue::from_static("application/json"))],
-            body,
-        )
-            .into_response()),
+        Ok(Ok(Some(body))) => Ok(json(body)),
         Ok(Ok(None)) => Err(UnknownNamespace {
             namespace: unknown.take().unwrap_or_default(),
             request,
@@ -276,9 +260,9 @@ pub(super) async fn refuse(
     app: &App,
     reason: Rejection,
     headers: &HeaderMap,
-    body: &mut Body,
+    body: &mut (impl Body<Data = Bytes> + Unpin),
     patience: Duration,
-) -> Response {
+) -> Answered {
     app.metrics.count_rejection(reason);
     let limits = &app.limits;
     let (status, line) = match reason {
@@ -320,6 +304,11 @@ pub(super) async fn refuse(
         let close = HeaderValue::from_static("close");
         response.headers_mut().insert(header::CONNECTION, close);
     }
+    if reason == Rejection::Method {
+        response
+            .headers_mut()
+            .insert(header::ALLOW, HeaderValue::from_static("POST"));
+    }
     if reason == Rejection::Overloaded && patience >= TIME_FOR_ANOTHER {
         // The API server asks again then, and the crowd of one moment costs a person a second and not the Run. Whoever
         // goes on without an answer says so by a short patience, and is not made to wait.
@@ -338,9 +327,4 @@ impl App {
             "expected /mutate or /validate"
         }
     }
-}
-
-pub(super) fn text(status: StatusCode, line: &str) -> Response {
-    let content_type = HeaderValue::from_static("text/plain; charset=utf-8");
-    (status, [(header::CONTENT_TYPE, content_type)], format!("{line}\n")).into_response()
 }

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::time::Duration;
 
-use axum::http::Method;
+use hyper::Method;
 use serde_json::{Value, json};
 
 use crate::cluster::casts::pipeline_run;

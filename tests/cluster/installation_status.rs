@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use axum::http::Method;
+use hyper::Method;
 use regex::Regex;
 use serde_json::{Value, json};
 

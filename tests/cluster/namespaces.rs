@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use axum::http::Method;
+use hyper::Method;
 use serde_json::json;
 
 use crate::cluster::casts::pipeline_run;

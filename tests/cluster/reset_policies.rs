@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::process::Command;
 
-use axum::http::Method;
+use hyper::Method;
 use runstamp::domain::definition::SubjectDefinition;
 use runstamp::policy_file::read_paths;
 use serde_json::{Value, json};

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
-use axum::http::Method;
+use hyper::Method;
 use serde_json::{Value, json};
 
 use crate::support::control_plane::access::Answer;

@@ -2,9 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use axum::http::Method;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use hyper::Method;
 use serde_json::{Value, json};
 
 use crate::installation::stage::{Installation, NAMESPACE, expect, wait_until};

@@ -3,7 +3,7 @@
 //! What holds while nobody answers is told in `tests/cluster`: children in `children.rs`, deletions, finalizers and
 //! namespaces that are left out in `lifecycle.rs`. Here are the words that a person reads, with the Service as shipped.
 
-use axum::http::Method;
+use hyper::Method;
 use serde_json::{Value, json};
 
 use crate::installation::casts::{child_of, pipeline_run, pipelines_controller};

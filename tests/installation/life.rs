@@ -1,6 +1,6 @@
 //! From the first command to the last: what an administrator types, and what becomes of it.
 
-use axum::http::Method;
+use hyper::Method;
 use serde_json::{Value, json};
 
 use crate::installation::casts::pipeline_run;

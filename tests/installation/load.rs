@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use axum::http::Method;
+use hyper::Method;
 use serde_json::{Value, json};
 
 use crate::installation::editions::{self, Editions};

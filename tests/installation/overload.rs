@@ -2,8 +2,8 @@
 
 use std::time::{Duration, Instant};
 
-use axum::http::{Method, Request};
 use http_body_util::BodyExt as _;
+use hyper::{Method, Request};
 use kube::client::Body;
 use serde_json::{Value, json};
 

@@ -5,7 +5,7 @@
 use std::collections::BTreeSet;
 use std::time::Instant;
 
-use axum::http::Method;
+use hyper::Method;
 use serde_json::{Value, json};
 
 use crate::installation::casts::pipeline_run;

@@ -4,7 +4,7 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use axum::http::Method;
+use hyper::Method;
 use serde_json::Value;
 
 use crate::installation::stage::{NAMESPACE, expect, wait_until};

@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use anyhow::{Context as _, anyhow};
-use axum::http::Method;
+use hyper::Method;
 use serde_json::Value;
 
 use access::{Access, Answer};

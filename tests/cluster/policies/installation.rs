@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use axum::http::Method;
+use hyper::Method;
 use runstamp::builtin;
 use runstamp::policy_file::{ConfigMapFiles, ConfigMaps};
 use runstamp::store::{PolicyTexts, load};

@@ -1,6 +1,6 @@
 //! A namespace of a story, and what users do in it.
 
-use axum::http::Method;
+use hyper::Method;
 use serde_json::{Value, json};
 
 use super::{Cluster, GUARD_LABEL, Guard, JSON, admitted, annotation, expect, wait_until};

@@ -8,9 +8,10 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use anyhow::Context as _;
-use axum::http::header::{CONTENT_TYPE, USER_AGENT};
-use axum::http::{HeaderValue, Method, Request};
 use http_body_util::BodyExt as _;
+use hyper::header::HeaderValue;
+use hyper::header::{CONTENT_TYPE, USER_AGENT};
+use hyper::{Method, Request};
 use kube::client::Body;
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use serde_json::Value;

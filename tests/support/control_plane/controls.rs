@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use anyhow::Context as _;
-use axum::http::Method;
+use hyper::Method;
 use serde_json::Value;
 
 use super::access::plain_post;

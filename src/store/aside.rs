@@ -1,0 +1,45 @@
+//! Work beside requests: on a thread of its own, which gives way to them and ends with what it needed.
+
+use std::panic::resume_unwind;
+use std::thread;
+
+/// Does something on a thread of its own and waits for it.
+///
+/// Policies are read into trees that are many times as large as what is kept of them. The allocator keeps such memory
+/// for the thread that freed it, and gives it back to the system when that thread ends.
+pub(super) fn aside<T: Send>(work: impl FnOnce() -> T + Send) -> T {
+    thread::scope(|scope| scope.spawn(work).join()).unwrap_or_else(|panic| resume_unwind(panic))
+}
+
+/// From now on this thread runs when nobody else wants to.
+///
+/// Compiling thousands of policies takes a good part of a second, and on a small machine requests would share their
+/// processor with it. The kernel weighs threads of one container against each other only, so neighbours gain nothing.
+pub(super) fn give_way() {
+    /// The most that a thread can give way.
+    const NICEST: i32 = 19;
+    // On Linux this is about one thread. A thread that may not is no slower than before.
+    #[cfg(target_os = "linux")]
+    let _ = rustix::process::nice(NICEST);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_done_aside_is_handed_back() {
+        let text = "lent".to_owned();
+        let length = aside(|| {
+            give_way();
+            text.len()
+        });
+        assert_eq!(length, 4);
+    }
+
+    #[test]
+    fn a_panic_aside_is_a_panic_here() {
+        let panic = std::panic::catch_unwind(|| aside(|| panic!("aside")));
+        assert_eq!(panic.unwrap_err().downcast_ref(), Some(&"aside"));
+    }
+}
