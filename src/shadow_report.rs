@@ -22,6 +22,8 @@ const MAX_POLICIES: usize = 20_000;
 #[derive(Debug, Default)]
 pub struct ShadowReport {
     policies: BTreeMap<String, PolicyTally>,
+    /// When the first and the last line with a time were written.
+    period: Option<(String, String)>,
     /// What was read.
     pub lines: Lines,
 }
@@ -73,7 +75,11 @@ impl ShadowReport {
             return;
         }
         self.lines.read += 1;
-        let told = match read(line) {
+        let (found, time) = read(line);
+        if let Some(time) = time {
+            self.extend_period(time);
+        }
+        let told = match found {
             Found::NotJson => {
                 self.lines.not_json += 1;
                 return;
@@ -96,6 +102,20 @@ impl ShadowReport {
                 self.policies.insert(policy.clone(), tally);
             }
         }
+    }
+
+    fn extend_period(&mut self, time: String) {
+        match &mut self.period {
+            None => self.period = Some((time.clone(), time)),
+            Some((from, _)) if time < *from => *from = time,
+            Some((_, to)) if time > *to => *to = time,
+            Some(_) => {}
+        }
+    }
+
+    /// When the first and the last line were written, where any line says so.
+    pub fn period(&self) -> Option<(&str, &str)> {
+        self.period.as_ref().map(|(from, to)| (from.as_str(), to.as_str()))
     }
 
     /// The policies that would have changed anything, by name.

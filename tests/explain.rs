@@ -12,6 +12,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use regex::Regex;
+use runstamp::domain::decision::Decision;
 use runstamp::domain::matching::Mismatch;
 use runstamp::domain::request::Options;
 use runstamp::domain::trace::{Event, Trace};
@@ -267,26 +268,29 @@ fn every_reason_has_a_golden() {
     assert_eq!(words.len(), 11, "a kind of line that no case shows: {words:?}");
 }
 
+fn report_of(decision: &Decision) -> Report {
+    let run = RunName {
+        kind: "PipelineRun".to_owned(),
+        namespace: "ci".to_owned(),
+        name: "build".to_owned(),
+    };
+    let outcome = Outcome {
+        mutated: decision,
+        validated: None,
+        object: Value::Null,
+    };
+    Report::new(run, outcome, String::new()).with_trace(decision)
+}
+
 #[test]
 fn programs_get_the_same_as_data() {
     for path in cases(FOLDER) {
         for (title, trace) in traces(&path) {
-            let mut decision = runstamp::domain::decision::Decision::untouched(None);
+            let mut decision = Decision::untouched(None);
             let lines: Vec<String> = trace.events.iter().map(ToString::to_string).collect();
             let words: Vec<&str> = trace.events.iter().map(Event::word).collect();
             decision.trace = Some(trace.clone());
-            let run = RunName {
-                kind: "PipelineRun".to_owned(),
-                namespace: "ci".to_owned(),
-                name: "build".to_owned(),
-            };
-            let outcome = Outcome {
-                mutated: &decision,
-                validated: None,
-                object: Value::Null,
-            };
-            let report = Report::new(run, outcome, String::new()).with_trace(&decision);
-            let report = serde_json::to_value(report).unwrap();
+            let report = serde_json::to_value(report_of(&decision)).unwrap();
             assert_eq!(report["trace"], json!(lines), "{title}");
             let explanation = report["explanation"].as_array().unwrap();
             for (record, (line, word)) in explanation.iter().zip(lines.iter().zip(words)) {
@@ -295,6 +299,47 @@ fn programs_get_the_same_as_data() {
             }
         }
     }
+}
+
+/// Explanations are pasted into tickets.
+#[test]
+fn no_explanation_repeats_a_credential() {
+    let secret = "https://jo:s3cret-of-jo@example.com/";
+    let event = Event::KeySatisfied {
+        policy: "p".into(),
+        field: "metadata.annotations[a]".to_owned(),
+        value: secret.to_owned(),
+    };
+    let origin = runstamp::domain::trace::Origin {
+        reference: "vars.v".to_owned(),
+        value: secret.to_owned(),
+        from: "from $.metadata".to_owned(),
+    };
+    let injected = Event::KeyInjected {
+        policy: "p".into(),
+        field: "metadata.annotations[a]".to_owned(),
+        value: secret.to_owned(),
+        shadow: true,
+        origins: vec![origin],
+    };
+    let found = Event::FactFound {
+        fact: "title",
+        source: "s".into(),
+        from: "metadata.labels[a]".to_owned(),
+        value: secret.to_owned(),
+    };
+    let absent = Event::FactAbsent {
+        fact: "owner",
+        looked: Vec::new(),
+        follows: Some(("url", Some(secret.to_owned()))),
+    };
+    let mut decision = Decision::untouched(None);
+    decision.trace = Some(Trace {
+        events: vec![event, injected, found, absent],
+    });
+    let report = serde_json::to_string(&report_of(&decision)).unwrap();
+    assert!(!report.contains("s3cret-of-jo"), "{report}");
+    assert!(!warnings(&decision).concat().contains("s3cret-of-jo"));
 }
 
 /// What a dry run gets: the API server's limits hold, and what is left out is what is worth least.
@@ -309,7 +354,7 @@ fn a_long_explanation_keeps_what_is_worth_most() {
     });
     trace.events.extend(trace.events.clone());
     let all = trace.events.len();
-    let mut decision = runstamp::domain::decision::Decision::untouched(None);
+    let mut decision = Decision::untouched(None);
     decision.trace = Some(trace);
     let warnings = warnings(&decision);
     assert!(warnings.iter().all(|warning| warning.chars().count() <= 256));

@@ -15,14 +15,15 @@ use std::sync::LazyLock;
 use proptest::prelude::*;
 use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 use runstamp::domain::cause::Cause;
-use runstamp::domain::decision::{Decision, Lineage, RemovalReason};
+use runstamp::domain::decision::{Decision, Lineage, RemovalReason, ShadowOutcome};
+use runstamp::domain::integration::field_of;
 use runstamp::domain::policy_set::PolicySet;
 use runstamp::domain::request::Options;
-use runstamp::domain::words::Reaction;
+use runstamp::domain::words::{Place, Reaction};
 use runstamp::review::{Stance, Webhook, answer, decide};
 use serde_json::{Value, json};
 
-use common::{assert_invariants, assert_reply, files_below, patched_object, set_with, starter_set};
+use common::{assert_invariants, assert_one_line, assert_reply, files_below, patched_object, set_with, starter_set};
 use draw::{Drawn, edits, json_value, pools, review_of, runs};
 
 const BOTH: [Webhook; 2] = [Webhook::Mutate, Webhook::Validate];
@@ -107,6 +108,82 @@ fn every_decision_about_a_drawn_run_holds_what_is_promised() {
         }
     });
     tally.into_inner().assert_enough();
+}
+
+/// What a policy in Shadow mode is said to do is what it does when it acts.
+#[test]
+fn a_policy_in_shadow_mode_tells_what_it_does_when_it_acts() {
+    let text = fs::read_to_string("tests/properties/policies.yaml").unwrap();
+    let with_mode = |name: &str, mode: &str| {
+        let header = format!("metadata: {{name: {name}}}\nspec:\n");
+        assert!(text.contains(&header), "{name}");
+        let plain = text.replace(&format!("{header}  mode: Shadow\n"), &header);
+        set_with(&plain.replace(&header, &format!("{header}  mode: {mode}\n")))
+    };
+    let pools = pools(&POLICIES);
+    let changes = RefCell::new(0);
+    let refusals = RefCell::new(0);
+    for name in ["github-status", "overwrite", "late", "strict", "shadow"] {
+        let (trial, real) = (with_mode(name, "Shadow"), with_mode(name, "Enforce"));
+        check(300, runs(&pools), |drawn| {
+            let review = review_of(&drawn);
+            let (told, before) = through(&review, &trial);
+            let Some(before) = before else { return };
+            let of_it = |decision: &Decision| -> Vec<ShadowOutcome> {
+                let shadow = decision.shadow.iter().filter(|shadow| *shadow.policy == *name);
+                shadow.cloned().collect()
+            };
+            let told: Vec<ShadowOutcome> = told.iter().flat_map(of_it).collect();
+            let (done, after) = through(&review, &real);
+            let would_refuse = told.iter().any(|shadow| shadow.outcome == "Violation");
+            assert_eq!(would_refuse, after.is_none(), "{name}: {told:#?} {drawn:#?}");
+            *refusals.borrow_mut() += usize::from(would_refuse);
+            if after.is_none() {
+                return;
+            }
+            let puts = told.iter().filter(|shadow| shadow.is_put());
+            let puts: BTreeMap<String, Option<String>> = puts
+                .map(|shadow| (shadow.field.to_string(), shadow.detail.clone()))
+                .collect();
+            let injected = done[0].injected.iter().filter(|injected| *injected.policy == *name);
+            let changed: BTreeMap<String, Option<String>> = injected
+                .filter(|injected| {
+                    let map = if injected.place == Place::Label {
+                        "labels"
+                    } else {
+                        "annotations"
+                    };
+                    before["metadata"][map][&injected.key] != *injected.value
+                })
+                .map(|injected| {
+                    let field = field_of(injected.place, &injected.key).to_string();
+                    (field, Some(injected.value.clone()))
+                })
+                .collect();
+            assert_eq!(puts, changed, "{name}: {drawn:#?}");
+            *changes.borrow_mut() += puts.len();
+        });
+    }
+    let enough = (changes.into_inner() > 100, refusals.into_inner() > 20);
+    assert_eq!(enough, (true, true));
+}
+
+/// The decisions of both webhooks, and the Run as it is stored where both allow it.
+fn through(review: &Value, set: &PolicySet) -> (Vec<Decision>, Option<Value>) {
+    let decide = |webhook, review: &Value| {
+        let body = serde_json::to_vec(review).unwrap();
+        decide(webhook, &body, set, Options::default()).unwrap().1
+    };
+    let mutated = decide(Webhook::Mutate, review);
+    if !mutated.is_allowed() {
+        return (vec![mutated], None);
+    }
+    let stored = patched(review, &mutated);
+    let mut review = review.clone();
+    review["request"]["object"] = stored.clone();
+    let validated = decide(Webhook::Validate, &review);
+    let is_allowed = validated.is_allowed();
+    (vec![mutated, validated], is_allowed.then_some(stored))
 }
 
 #[test]
@@ -309,6 +386,10 @@ fn mutate_and_check(review: &Value, drawn: &Drawn) -> Decision {
     assert_eq!(explained.patch, decision.patch, "asking why changes nothing: {drawn:?}");
     assert_eq!(explained.violations, decision.violations);
     assert_eq!(explained.notices, decision.notices);
+    assert_eq!(explained.shadow, decision.shadow);
+    for event in explained.trace.iter().flat_map(|trace| &trace.events) {
+        assert_one_line(&event.to_string());
+    }
     decision
 }
 

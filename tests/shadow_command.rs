@@ -59,6 +59,7 @@ fn programs_get_one_object_a_policy_and_a_summary() {
         json!({
             "apiVersion": "runstamp.dev/v1alpha1", "kind": "ShadowSummary",
             "read": 10, "counted": 4, "notJson": 2, "tooLong": 0, "dryRuns": 1, "cut": 1,
+            "from": "2026-11-23T10:00:00.000000Z", "to": "2026-11-23T10:00:06.000000Z",
         })
     );
     let names: Vec<&Value> = records.iter().map(|record| &record["policy"]).collect();

@@ -48,6 +48,14 @@ impl PolicyArgs {
         Ok((set, texts))
     }
 
+    /// The same flags with other files and directories.
+    pub(super) fn at(&self, paths: &[PathBuf]) -> Self {
+        Self {
+            policies: paths.to_vec(),
+            ..self.clone()
+        }
+    }
+
     /// Whether the built-in policies are part of the set.
     pub(super) fn wants_builtin(&self) -> bool {
         !self.no_builtin

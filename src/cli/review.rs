@@ -1,5 +1,7 @@
 //! `runstamp review`: what the API server would do with a Run, without one.
 
+mod against;
+
 use std::collections::BTreeMap;
 use std::hint::black_box;
 use std::path::PathBuf;
@@ -21,8 +23,13 @@ Examples:
   runstamp review -f run.yaml --policies policies/
   kubectl get pipelinerun build-1 -o yaml | runstamp review -f - --explain
   runstamp review -f run.yaml -o json | jq .causes
+  kubectl get pipelineruns -A -o yaml | runstamp review -f - --policies new/ --against current/
 
-Exit code 0: every Run is allowed; 1: a Run is refused; 2: a file or the policies cannot be read.";
+With --against only the Runs are shown that the two policy sets decide differently: - is what the policies of
+--against decide, + what those of --policies do.
+
+Exit code 0: every Run is allowed; 1: a Run is refused; 2: a file or the policies cannot be read.
+With --against 0: nothing is decided differently; 1: something is.";
 
 /// Put Runs through the policies: what would be changed, refused, warned about
 #[derive(Debug, Args)]
@@ -33,6 +40,9 @@ pub(super) struct ReviewArgs {
     files: Vec<PathBuf>,
     #[command(flatten)]
     policies: PolicyArgs,
+    /// Show what is decided otherwise than by the policies of this file or directory; may be given several times
+    #[arg(long, value_name = "PATH", conflicts_with = "explain")]
+    against: Vec<PathBuf>,
     /// User who sends the Run; the default is nobody in particular, so the Run is a Root
     #[arg(long, value_name = "NAME", default_value = "system:anonymous")]
     user: String,
@@ -78,6 +88,11 @@ pub(super) fn run(arguments: &ReviewArgs) -> anyhow::Result<Verdict> {
         bail!("--old is the Run before an UPDATE: give --operation UPDATE with it");
     }
     let set = arguments.policies.load()?;
+    let against = match arguments.against.as_slice() {
+        [] => None,
+        paths => Some(arguments.policies.at(paths).load().context("--against")?),
+    };
+    let mut differences = against::Summary::default();
     let request = Request {
         user: &arguments.user,
         groups: &arguments.groups,
@@ -99,6 +114,16 @@ pub(super) fn run(arguments: &ReviewArgs) -> anyhow::Result<Verdict> {
         for review in reviews {
             repeat(&review, &set, arguments.repeat)?;
             let (report, before) = put_through(&review, &set, labels, arguments.explain)?;
+            if let Some(against) = &against {
+                let (other, _) = put_through(&review, against, labels, false)?;
+                if let Some(difference) = differences.count(&other, &report) {
+                    output::print(&match arguments.output {
+                        OutputFormat::Json => format!("{}\n", serde_json::to_string(&difference)?),
+                        OutputFormat::Text => difference.text(),
+                    })?;
+                }
+                continue;
+            }
             if !report.allowed {
                 verdict = Verdict::Bad;
             }
@@ -111,6 +136,17 @@ pub(super) fn run(arguments: &ReviewArgs) -> anyhow::Result<Verdict> {
                 ),
             })?;
         }
+    }
+    if against.is_some() {
+        output::print(&match arguments.output {
+            OutputFormat::Json => format!("{}\n", serde_json::to_string(&differences)?),
+            OutputFormat::Text => differences.text(),
+        })?;
+        return Ok(if differences.has_differences() {
+            Verdict::Bad
+        } else {
+            Verdict::Fine
+        });
     }
     if arguments.output == OutputFormat::Text {
         output::print(&format!("policy set {}\n", set.digest()))?;

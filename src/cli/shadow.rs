@@ -60,7 +60,12 @@ pub(super) fn run(arguments: &ShadowArgs) -> anyhow::Result<Verdict> {
             for policy in report.policies() {
                 output::print(&format!("{}\n", record("ShadowPolicy", policy)?))?;
             }
-            output::print(&format!("{}\n", record("ShadowSummary", &lines)?))?;
+            let mut summary = record("ShadowSummary", &lines)?;
+            if let (Some(summary), Some((from, to))) = (summary.as_object_mut(), report.period()) {
+                summary.insert("from".to_owned(), from.into());
+                summary.insert("to".to_owned(), to.into());
+            }
+            output::print(&format!("{summary}\n"))?;
         }
     }
     Ok(if report.would_refuse() {

@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use crate::domain::schema::{credential_in, quoted};
 use crate::domain::trace::{Event, Origin, Trace};
 
 /// The lines of a trace for programs.
@@ -32,7 +33,7 @@ fn details(event: &Event) -> Value {
             source,
             from,
             value,
-        } => json!({"fact": fact, "source": **source, "from": from, "value": value}),
+        } => json!({"fact": fact, "source": **source, "from": from, "value": shown(value)}),
         Event::FactRefused {
             fact,
             source,
@@ -46,7 +47,7 @@ fn details(event: &Event) -> Value {
                 .collect();
             let follows = follows
                 .as_ref()
-                .map(|(fact, value)| json!({"fact": fact, "value": value}));
+                .map(|(fact, value)| json!({"fact": fact, "value": value.as_deref().map(shown)}));
             json!({"fact": fact, "looked": looked, "follows": follows})
         }
         Event::PolicyMatched { policy } => json!({"policy": **policy}),
@@ -64,13 +65,23 @@ fn details(event: &Event) -> Value {
             origins,
         } => {
             let origins: Vec<Value> = origins.iter().map(origin).collect();
-            json!({"policy": **policy, "field": field, "value": value, "shadow": shadow, "origins": origins})
+            json!({"policy": **policy, "field": field, "value": shown(value), "shadow": shadow, "origins": origins})
         }
-        Event::KeySatisfied { policy, field, value } => json!({"policy": **policy, "field": field, "value": value}),
+        Event::KeySatisfied { policy, field, value } => {
+            json!({"policy": **policy, "field": field, "value": shown(value)})
+        }
         Event::KeySkipped { policy, field, reason } => json!({"policy": **policy, "field": field, "reason": reason}),
     }
 }
 
 fn origin(origin: &Origin) -> Value {
-    json!({"reference": origin.reference, "value": origin.value, "from": origin.from})
+    json!({"reference": origin.reference, "value": shown(&origin.value), "from": origin.from})
+}
+
+/// A value as it is, unless it holds a credential: explanations are pasted into tickets.
+fn shown(value: &str) -> String {
+    match credential_in(value) {
+        Some(_) => quoted(value),
+        None => value.to_owned(),
+    }
 }

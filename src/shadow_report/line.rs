@@ -40,6 +40,7 @@ pub(super) struct Told {
 #[serde(rename_all = "camelCase")]
 struct Line {
     // Of Runstamp's log.
+    timestamp: Option<String>,
     message: Option<String>,
     namespace: Option<String>,
     name: Option<String>,
@@ -54,6 +55,7 @@ struct Line {
     // Of the audit log.
     api_version: Option<String>,
     stage: Option<String>,
+    request_received_timestamp: Option<String>,
     #[serde(rename = "requestURI")]
     request_uri: Option<String>,
     object_ref: Option<ObjectRef>,
@@ -74,26 +76,35 @@ struct ObjectRef {
     name: Option<String>,
 }
 
-/// Reads one line; what stands before the first brace is what collectors of logs put there.
-pub(super) fn read(line: &[u8]) -> Read {
+/// Reads one line, and when it was written; what stands before the first brace is what collectors of logs put there.
+pub(super) fn read(line: &[u8]) -> (Read, Option<String>) {
     let start = line.iter().position(|byte| *byte == b'{').unwrap_or(line.len());
     let line: Line = match serde_json::from_slice(line.get(start..).unwrap_or_default()) {
         Ok(line) => line,
         // JSON of another shape is about something else.
-        Err(error) if error.classify() == Category::Data => return Read::AboutSomethingElse,
-        Err(_) => return Read::NotJson,
+        Err(error) if error.classify() == Category::Data => return (Read::AboutSomethingElse, None),
+        Err(_) => return (Read::NotJson, None),
     };
+    let time = line.timestamp.as_ref().or(line.request_received_timestamp.as_ref());
+    let time = time.filter(|time| is_time(time)).cloned();
     let is_audit = line
         .api_version
         .as_deref()
         .is_some_and(|version| version.starts_with("audit.k8s.io/"));
-    if is_audit {
+    let read = if is_audit {
         of_audit(line)
     } else if line.message.as_deref() == Some("shadow") {
         of_log(line)
     } else {
         Read::AboutSomethingElse
-    }
+    };
+    (read, time)
+}
+
+/// Whether it is a time as both logs write it, in UTC: such texts sort as times do.
+fn is_time(text: &str) -> bool {
+    let is_of_a_time = |character: char| character.is_ascii_digit() || "-:.TZ".contains(character);
+    text.len() <= 40 && text.ends_with('Z') && text.chars().all(is_of_a_time)
 }
 
 fn of_log(line: Line) -> Read {

@@ -23,18 +23,17 @@ impl ShadowReport {
         if self.policies().next().is_none() {
             writeln!(text, "no policy in Shadow mode would have changed anything")?;
         }
-        self.lines.write(text)
+        self.lines.write(text, self.period())
     }
 }
 
 impl Lines {
-    fn write(&self, text: &mut String) -> fmt::Result {
-        write!(
-            text,
-            "{}: {} about policies in Shadow mode",
-            counted(self.read, "line"),
-            self.counted
-        )?;
+    fn write(&self, text: &mut String, period: Option<(&str, &str)>) -> fmt::Result {
+        write!(text, "{}", counted(self.read, "line"))?;
+        if let Some((from, to)) = period {
+            write!(text, " from {from} to {to}")?;
+        }
+        write!(text, ": {} about policies in Shadow mode", self.counted)?;
         let others = [
             (self.not_json, "that is no JSON", "that are no JSON"),
             (self.too_long, "too long to be read", "too long to be read"),

@@ -5,7 +5,7 @@ use std::fs;
 use std::path::PathBuf;
 
 use crate::domain::cause::{Cause, CauseKind};
-use crate::domain::decision::Violation;
+use crate::domain::decision::{ShadowOutcome, Violation};
 use crate::domain::definition::{IntegrationDefinition, RuleTerms, RunPolicyDefinition, Text};
 use crate::domain::integration::{Integration, Rule};
 use crate::domain::policy::RunPolicy;
@@ -104,6 +104,14 @@ impl Check {
         let by_policy = |name: &str, holds: &dyn Fn(&Violation) -> bool| {
             violations().any(|violation| violation.author.policy() == Some(name) && holds(violation))
         };
+        let faults = || reviewed.decisions().flat_map(|decision| &decision.shadow);
+        let is_required = |fault: &ShadowOutcome| {
+            let detail = fault.detail.as_deref().unwrap_or_default();
+            detail.starts_with("required by policy")
+        };
+        let in_shadow = |name: &str, holds: &dyn Fn(&ShadowOutcome) -> bool| {
+            faults().any(|fault| fault.is_fault() && *fault.policy == *name && holds(fault))
+        };
         let mutated = &reviewed.mutated;
         match self {
             Self::Matched(name) => {
@@ -122,14 +130,19 @@ impl Check {
                 injected.any(|injected| injected.key == *key)
                     || shadow.any(|shadow| shadow.field.last_key() == Some(key))
             }
-            Self::Required(policy) => by_policy(policy, &|violation| {
-                violation.cause.kind == CauseKind::Required && violation.cause.message.starts_with("required by policy")
-            }),
-            Self::Constrained { policy, spellings } => by_policy(policy, &|violation| {
-                let key = violation.cause.field.last_key();
-                violation.cause.kind != CauseKind::Required
-                    && key.is_some_and(|key| spellings.iter().any(|spelling| spelling == key))
-            }),
+            Self::Required(policy) => {
+                by_policy(policy, &|violation| {
+                    violation.cause.kind == CauseKind::Required
+                        && violation.cause.message.starts_with("required by policy")
+                }) || in_shadow(policy, &|fault| is_required(fault))
+            }
+            Self::Constrained { policy, spellings } => {
+                let is_meant =
+                    |key: Option<&str>| key.is_some_and(|key| spellings.iter().any(|spelling| spelling == key));
+                by_policy(policy, &|violation| {
+                    violation.cause.kind != CauseKind::Required && is_meant(violation.cause.field.last_key())
+                }) || in_shadow(policy, &|fault| !is_required(fault) && is_meant(fault.field.last_key()))
+            }
             Self::Broken { integration, causes } => violations().any(|violation| {
                 violation.author.integration() == Some(integration) && causes.contains(&violation.cause)
             }),

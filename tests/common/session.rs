@@ -60,10 +60,14 @@ pub(crate) fn play(markdown: &str, folder: &Path, mut run: impl FnMut(&str) -> O
     played
 }
 
-/// What differs from one run to the next, made the same: digests, names that the API server makes up, and how much a server logs.
+/// What differs from one run to the next, made the same: digests, names that the API server makes up, how much a server logs, and when.
 fn canonical(output: &str) -> String {
     let masks = [
-        (r"(?m)^\d+ lines: ", "212 lines: "),
+        (r"(?m)^\d+ lines from ", "212 lines from "),
+        (
+            r"from 20[0-9T:.-]+Z to 20[0-9T:.-]+Z",
+            "from 2026-11-16T08:00:00Z to 2026-11-23T17:30:00Z",
+        ),
         (r"sha256:[0-9a-f]{64}", "sha256:…"),
         (r"\bship-[a-z0-9]{5}\b", "ship-x7k2q"),
     ];
