@@ -12,6 +12,7 @@ use std::sync::LazyLock;
 use runstamp::diagnostics::{Record, Style, one_line, render};
 use runstamp::domain::compile::compile;
 use runstamp::domain::document::Document;
+use runstamp::domain::json_reader::{self, RawJson};
 use runstamp::domain::path::{Lookup, Path, Presence};
 use runstamp::domain::policy_set::PolicySet;
 use runstamp::domain::request::Options;
@@ -78,6 +79,9 @@ static POLICIES: LazyLock<PolicySet> = LazyLock::new(common::starter_set);
 
 /// The body of a review, as `/mutate` and `/validate` get it, and as a server that only observes or only mutates does.
 pub(crate) fn review_body(input: &[u8]) {
+    if let Ok(text) = std::str::from_utf8(input) {
+        check_quick_reader(text);
+    }
     for webhook in [Webhook::Mutate, Webhook::Validate] {
         for (observe, mutate_only) in [(false, false), (true, false), (false, true)] {
             let stance = Stance { observe, mutate_only };
@@ -90,6 +94,17 @@ pub(crate) fn review_body(input: &[u8]) {
         if let Ok(review) = serde_json::from_slice::<Value>(input) {
             assert_decision(webhook, &review, &POLICIES);
         }
+    }
+}
+
+/// What the quick reader takes for JSON is JSON, and what it reads is what stands there.
+fn check_quick_reader(text: &str) {
+    if let Ok(raw) = json_reader::read::<RawJson<'_>>(text) {
+        let expected = serde_json::from_str::<&RawValue>(text).map(RawValue::get);
+        assert_eq!(expected.ok(), Some(raw.text()));
+    }
+    if let Ok(value) = json_reader::read::<Value>(text) {
+        assert_eq!(serde_json::from_str(text).ok(), Some(value));
     }
 }
 

@@ -14,7 +14,7 @@ use marks::Marks;
 pub use raw::RawJson;
 use serde::de::Deserialize;
 
-/// Deepest nesting that is stepped over here.
+/// Deepest nesting of values that are read, and of each that is stepped over.
 const MAX_DEPTH: u32 = u64::BITS;
 
 /// The bytes of most strings that have escapes: JSON inside JSON.
@@ -28,6 +28,7 @@ pub fn read<'t, T: Deserialize<'t>>(text: &'t str) -> Result<T, LeftAlone> {
     let mut reader = Reader {
         text,
         position: 0,
+        depth_left: MAX_DEPTH,
         marks: Marks::of(text.as_bytes()),
     };
     let value = T::deserialize(&mut reader)?;
@@ -59,6 +60,8 @@ impl serde::de::Error for LeftAlone {
 struct Reader<'t> {
     text: &'t str,
     position: usize,
+    /// How many more brackets may be open around a value that is read: that takes stack, unlike stepping over one.
+    depth_left: u32,
     /// Where strings end or have escapes, known beforehand: most of the text is strings.
     marks: Marks,
 }

@@ -11,6 +11,11 @@ pub fn push_string(json: &mut String, text: &str) {
 
 /// Appends a text as it stands between the quotation marks of a JSON string.
 pub fn push_escaped(json: &mut String, text: &str) {
+    // Most texts need none, and are short. No early end: the compiler then takes many bytes at a time.
+    if !text.bytes().fold(false, |found, byte| found | needs_escape(byte)) {
+        json.push_str(text);
+        return;
+    }
     let mut done = 0;
     for (index, word) in bits(text.as_bytes(), needs_escape).enumerate() {
         for position in positions(word).map(|position| index * BLOCK + position) {

@@ -161,6 +161,8 @@ fn nesting_is_stepped_over_without_recursion_or_left_alone() {
             assert_eq!(read::<IgnoredAny>(&text).is_ok(), is_expected, "{depth} {open}");
         }
     }
+    assert!(read::<Value>(&"[".repeat(1_000_000)).is_err());
+    assert!(read::<Value>(&format!("{}{}", "[".repeat(limit), "]".repeat(limit))).is_ok());
     check(&format!("{}1{}", "[{\"a\":".repeat(32), "}]".repeat(32)));
     check(&format!("{}1{}", "[{\"a\":".repeat(32), "]}".repeat(32)));
 }

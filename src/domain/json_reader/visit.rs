@@ -86,7 +86,7 @@ impl<'de> Deserializer<'de> for &mut Reader<'de> {
     #[inline]
     fn deserialize_map<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, LeftAlone> {
         self.expect(b'{')?;
-        let mut members = Members(Items::of(self, b'}'));
+        let mut members = Members(Items::of(self, b'}')?);
         let value = visitor.visit_map(&mut members)?;
         members.0.end(value)
     }
@@ -104,7 +104,7 @@ impl<'de> Deserializer<'de> for &mut Reader<'de> {
     #[inline]
     fn deserialize_seq<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, LeftAlone> {
         self.expect(b'[')?;
-        let mut items = Items::of(self, b']');
+        let mut items = Items::of(self, b']')?;
         let value = visitor.visit_seq(&mut items)?;
         items.end(value)
     }
@@ -124,13 +124,14 @@ struct Items<'r, 'de> {
 
 impl<'r, 'de> Items<'r, 'de> {
     #[inline]
-    fn of(reader: &'r mut Reader<'de>, closing: u8) -> Self {
-        Self {
+    fn of(reader: &'r mut Reader<'de>, closing: u8) -> Result<Self, LeftAlone> {
+        reader.depth_left = reader.depth_left.checked_sub(1).ok_or(LeftAlone)?;
+        Ok(Self {
             reader,
             closing,
             is_first: true,
             is_over: false,
-        }
+        })
     }
 
     /// Steps to the next item; false where the bracket closes.
@@ -151,6 +152,7 @@ impl<'r, 'de> Items<'r, 'de> {
     /// The value, if whoever made it has seen everything.
     #[inline]
     fn end<T>(self, value: T) -> Result<T, LeftAlone> {
+        self.reader.depth_left += 1;
         if self.is_over { Ok(value) } else { Err(LeftAlone) }
     }
 }

@@ -8,7 +8,7 @@ use serde::de::{Deserialize, Deserializer, Error, IgnoredAny, MapAccess, SeqAcce
 
 use super::string_map::{CowStr, StringMap};
 use crate::domain::field_path::FieldPath;
-use crate::domain::json_reader::{self, RawJson};
+use crate::domain::json_reader::RawJson;
 use crate::domain::path::Shape;
 
 /// What is read of `spec`.
@@ -277,9 +277,8 @@ impl<'de> FromJson<'de> for MetadataMaps<'de> {
 }
 
 fn string_map(raw: RawJson<'_>) -> StringMap<'_> {
-    json_reader::read(raw.text())
-        .or_else(|_| serde_json::from_str(raw.text()))
-        .unwrap_or_default()
+    // Small maps: the quick reader would ask for memory to find where their strings end.
+    serde_json::from_str(raw.text()).unwrap_or_default()
 }
 
 /// An object of which only `metadata` is read.
