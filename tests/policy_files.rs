@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use proptest::prelude::*;
-use runstamp::diagnostics::{Style, render};
+use runstamp::diagnostics::{Style, edit, render, sarif};
 use runstamp::policy_file::{Loaded, PolicyText, SourceFiles, read_paths, read_texts};
 use runstamp::policy_schema::policy_schema;
 use runstamp::review_run::read_documents;
@@ -359,6 +359,12 @@ proptest! {
             let rendered = render(problem, &files, Style::Plain);
             prop_assert!(rendered.contains("--> a.yaml:"));
             prop_assert!(rendered.len() < 4000);
+            if let Some(edit) = edit(problem, &files) {
+                let mut mended = text.clone();
+                mended.replace_range(edit.span.start as usize..edit.span.end as usize, &edit.replacement);
+            }
         }
+        let report = sarif(&loaded.problems, &files, Path::new("/"));
+        prop_assert_eq!(report["runs"][0]["results"].as_array().unwrap().len(), loaded.problems.len());
     }
 }

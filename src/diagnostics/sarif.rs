@@ -71,7 +71,7 @@ impl Places<'_> {
         let mut result = json!({
             "ruleId": problem.code.word(),
             "level": severity_word(problem.severity),
-            "message": {"text": format!("{}{}", problem.message, help.unwrap_or_default())},
+            "message": {"text": plain(&format!("{}{}", problem.message, help.unwrap_or_default()))},
             "locations": [{"physicalLocation": self.location(problem.span)}]
         });
         let Value::Object(fields) = &mut result else {
@@ -83,7 +83,7 @@ impl Places<'_> {
             .map(|(number, (span, label))| {
                 json!({
                     "id": number + 1,
-                    "message": {"text": label},
+                    "message": {"text": plain(&label)},
                     "physicalLocation": self.location(span)
                 })
             })
@@ -94,7 +94,7 @@ impl Places<'_> {
         // A reader may apply what is listed here without asking.
         if let Some(edit) = edit(problem, self.files).filter(|edit| edit.is_certain) {
             let fixes = json!([{
-                "description": {"text": problem.help.as_deref().unwrap_or("mend it")},
+                "description": {"text": plain(problem.help.as_deref().unwrap_or("mend it"))},
                 "artifactChanges": [{
                     "artifactLocation": self.artifact(edit.span),
                     "replacements": [{
@@ -135,6 +135,15 @@ impl Places<'_> {
     }
 }
 
+/// A text in which nothing that a policy file says is taken for a link, which readers of the form write as `[text](target)`.
+fn plain(text: &str) -> String {
+    if text.contains("](") {
+        text.replace('[', "\\[").replace(']', "\\]")
+    } else {
+        text.to_owned()
+    }
+}
+
 /// The address of a file: relative where it lies below the folder; what is built in lies in no folder at all.
 fn uri(file: &SourceFile, folder: &Path) -> String {
     let path = Path::new(&file.name);
@@ -165,6 +174,15 @@ fn encoded_segment(segment: &str) -> String {
 mod tests {
     use super::*;
     use crate::policy_file::{PolicyText, read_texts};
+
+    #[test]
+    fn a_text_of_a_file_is_no_link() {
+        assert_eq!(
+            plain("found \"[here](https://evil.example.com)\""),
+            "found \"\\[here\\](https://evil.example.com)\""
+        );
+        assert_eq!(plain("metadata.annotations[a]"), "metadata.annotations[a]");
+    }
 
     #[test]
     fn paths_are_addresses() {

@@ -86,11 +86,11 @@ impl Declarations {
                 "expected a DNS name in lower case as prefix, found {}",
                 quote(&prefix.value)
             );
-            let help = match prefix.value.strip_suffix('/') {
-                Some(_) => "leave the slash out",
-                None => "write a name such as slack.integrations.tekton.dev",
-            };
-            context.report(Problem::error(Code::BadKey, prefix.span, message).with_help(help));
+            let problem = Problem::error(Code::BadKey, prefix.span, message);
+            context.report(match prefix.value.strip_suffix('/') {
+                Some(name) => problem.with_text(name, false).with_help("leave the slash out"),
+                None => problem.with_help("write a name such as slack.integrations.tekton.dev"),
+            });
         } else if is_own(&format!("{}/a", prefix.value)) {
             context.report(belongs_to_runstamp("the prefix", prefix));
         }
@@ -133,8 +133,9 @@ impl Declarations {
                 article(place),
                 quote(&key.value)
             );
-            let help = format!("write {of_integration}/{}", key.value);
-            context.report(Problem::error(Code::BadKey, key.span, message).with_help(help));
+            let whole = format!("{of_integration}/{}", key.value);
+            let problem = Problem::error(Code::BadKey, key.span, message).with_help(format!("write {whole}"));
+            context.report(problem.with_text(whole, false));
         } else if prefix.is_empty() && rest.contains('*') {
             let message = format!("expected a prefix before a *, found {}", quote(&key.value));
             let help = "write PREFIX/NAME: keys without a prefix belong to whoever comes first";

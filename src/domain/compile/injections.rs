@@ -158,6 +158,8 @@ impl Collector<'_> {
                 problem = problem
                     .with_help(format!("did you mean {}?", quote(&suggestion)))
                     .with_text(suggestion, true);
+            } else if let Some(example) = &config.example {
+                problem = problem.with_help(format!("write a value that fits, such as {}", quote(example)));
             }
             let declared = self.scope.known.places.config(&integration.name, config.key());
             context.report(related(problem, declared, format!("{name} is declared here")));

@@ -1,6 +1,7 @@
 //! Compiles value schemas, and points at the terms that do not fit together.
 
 use super::context::{Context, quote, suggest_among};
+use super::places::related;
 use crate::domain::definition::{SchemaDefinition, Text};
 use crate::domain::schema::{DefinitionMistake, Format, HostRule, UrlRules, ValueSchema};
 use crate::domain::source::{Code, Located, Problem, Span};
@@ -76,7 +77,8 @@ fn check_terms(definition: &SchemaDefinition, schema: &ValueSchema, urls: &UrlRu
         if !follows_from_another(definition, schema, &mistake) {
             let span = place_of(definition, &mistake).unwrap_or(definition.span);
             let message = format!("{}: {}", mistake.term, mistake.message);
-            context.report(Problem::error(Code::BadSchema, span, message));
+            let problem = Problem::error(Code::BadSchema, span, message);
+            context.report(related(problem, counterpart(definition, &mistake), "the other term"));
         }
     }
     // The compiled schema cannot tell an empty list from none.
@@ -98,6 +100,19 @@ fn follows_from_another(definition: &SchemaDefinition, schema: &ValueSchema, mis
         "minimum" | "maximum" | "schemes" | "hosts" => is_format_broken,
         _ => false,
     }
+}
+
+/// Where the term stands that limits the same thing from the other side.
+fn counterpart(definition: &SchemaDefinition, mistake: &DefinitionMistake) -> Option<Span> {
+    let (other, place) = match mistake.term {
+        "minLength" => ("maxLength", definition.max_length.as_ref().map(|term| term.span)),
+        "maxLength" => ("minLength", definition.min_length.as_ref().map(|term| term.span)),
+        "minimum" => ("maximum", definition.maximum.as_ref().map(|term| term.span)),
+        "maximum" => ("minimum", definition.minimum.as_ref().map(|term| term.span)),
+        _ => return None,
+    };
+    // The same term may be wrong for another reason.
+    place.filter(|_| mistake.message.contains(other))
 }
 
 /// Where a term, or one of its values, was written.
