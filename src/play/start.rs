@@ -139,17 +139,17 @@ fn files(pack: &Pack) -> Vec<PolicyFile> {
         .map(|text| PolicyFile {
             name: text.name,
             // Embedded files are UTF-8; a test of theirs says so.
-            text: without_schema_line(&String::from_utf8_lossy(&text.content)).to_owned(),
+            text: without_schema_lines(&String::from_utf8_lossy(&text.content)),
         })
         .collect()
 }
 
-/// A file without the line that leads editors to the schema: its path leads nowhere from the page.
-fn without_schema_line(text: &str) -> &str {
-    match text.split_once('\n') {
-        Some((first, rest)) if first.starts_with("# yaml-language-server:") => rest,
-        _ => text,
-    }
+/// A file without the lines that lead editors to the schema: their paths lead nowhere from the page.
+fn without_schema_lines(text: &str) -> String {
+    let lines = text.split_inclusive('\n');
+    lines
+        .filter(|line| !line.starts_with("# yaml-language-server:"))
+        .collect()
 }
 
 #[cfg(test)]
