@@ -2,6 +2,7 @@
 //!
 //! Data goes to stdout, errors to stderr. Exit codes: 0 fine, 1 what was examined is bad, 2 the question could not be answered.
 
+mod audit;
 mod certs;
 mod check;
 mod completions;
@@ -45,6 +46,7 @@ enum Command {
     Play(play::PlayArgs),
     Test(test::TestArgs),
     Shadow(shadow::ShadowArgs),
+    Audit(audit::AuditArgs),
     Keys(keys::KeysArgs),
     Certs(certs::CertsArgs),
     Manifests(manifests::ManifestsArgs),
@@ -80,6 +82,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Play(arguments) => play::run(arguments),
         Command::Test(arguments) => test::run(arguments),
         Command::Shadow(arguments) => shadow::run(arguments),
+        Command::Audit(arguments) => audit::run(arguments),
         Command::Keys(arguments) => keys::run(arguments),
         Command::Certs(arguments) => certs::run(arguments),
         Command::Manifests(arguments) => manifests::run(arguments),

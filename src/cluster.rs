@@ -11,6 +11,7 @@ mod member;
 mod namespaces;
 mod policies;
 mod replicas;
+mod runs;
 mod status;
 mod trust;
 
@@ -26,6 +27,7 @@ pub use last_good::{LAST_GOOD, LastGood, LastGoodError};
 pub use member::{Member, PolicyFollowing};
 pub use policies::POLICIES;
 pub use replicas::ReplicaReport;
+pub use runs::{ListError, Listed, RunLister, Scope, Served};
 pub use status::{Gathered, Inquiry, InquiryError};
 
 /// Who we are among those who write an object.

@@ -2,6 +2,8 @@
 //!
 //! Nothing here reads a file, a clock, the network or the environment; `tests/layering.rs` holds that.
 
+pub mod audit;
+pub mod byte_bits;
 pub mod cause;
 pub mod compile;
 pub mod decision;
@@ -19,6 +21,7 @@ pub mod judge;
 pub mod key_facts;
 pub mod key_map;
 pub mod lineage;
+pub mod managed_fields;
 pub mod matching;
 pub mod names;
 pub mod patch;

@@ -5,8 +5,8 @@ mod input;
 
 pub use self::change::diff;
 pub use self::input::{
-    InputError, Request, SyntaxError, documents, is_run, parse_label, read_documents, read_old, read_reviews,
-    read_text, reviews_of, runs_of,
+    InputError, Request, SyntaxError, documents, is_run, open, parse_label, read_documents, read_documents_from,
+    read_old, read_reviews, read_text, reviews_of, runs_of,
 };
 
 use std::sync::Arc;

@@ -2,10 +2,12 @@
 
 mod compare;
 mod coverage;
+mod golden;
 mod prepare;
 mod why;
 
 pub use self::coverage::{Coverage, Uncovered};
+pub use self::golden::{GoldenError, StaleGolden};
 pub use self::prepare::{PrepareError, Reason, prepare};
 
 use std::collections::BTreeMap;
@@ -14,6 +16,7 @@ use std::rc::Rc;
 use serde_json::Value;
 
 use self::compare::compare;
+use self::golden::Golden;
 use self::prepare::SuiteSet;
 use self::why::why;
 use crate::domain::definition::CaseDefinition;
@@ -31,6 +34,19 @@ pub struct PreparedCase<'d> {
     set: Rc<SuiteSet>,
     namespace_labels: BTreeMap<String, String>,
     review: Value,
+    golden: Option<Golden>,
+}
+
+/// Why a case could not be put through.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum CaseError {
+    /// A recorded review is none.
+    #[error(transparent)]
+    Review(#[from] ReviewRunError),
+    /// The golden decision can neither be compared nor written.
+    #[error(transparent)]
+    Golden(#[from] GoldenError),
 }
 
 /// What became of a case.
@@ -48,9 +64,22 @@ pub struct CaseResult<'d> {
     pub failures: Vec<Failure>,
     /// Why what does not hold came out as it did: lines of the trace about it.
     pub why: Vec<String>,
+    /// The golden decision, where it is not what came out; one of the failures says so too.
+    pub stale_golden: Option<StaleGolden>,
     /// What came out.
     pub report: Report,
 }
+
+impl CaseResult<'_> {
+    /// The golden decision is now what came out.
+    pub fn forget_golden(&mut self) {
+        self.stale_golden = None;
+        self.failures.retain(|failure| failure.expectation != GOLDEN);
+    }
+}
+
+/// The name of the expectation that is a golden decision.
+const GOLDEN: &str = "decision";
 
 /// An expectation that does not hold.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -69,23 +98,23 @@ impl<'d> PreparedCase<'d> {
     /// Puts the case through both webhooks, as `runstamp review` does.
     ///
     /// # Errors
-    /// When a recorded review is none.
-    pub fn run(&self) -> Result<CaseResult<'d>, ReviewRunError> {
+    /// When a recorded review is none, or a golden decision is something else.
+    pub fn run(&self) -> Result<CaseResult<'d>, CaseError> {
         self.run_counted(&mut Coverage::default())
     }
 
     /// The same, counting what the case exercises.
     ///
     /// # Errors
-    /// When a recorded review is none.
-    pub fn run_counted(&self, coverage: &mut Coverage) -> Result<CaseResult<'d>, ReviewRunError> {
+    /// When a recorded review is none, or a golden decision is something else.
+    pub fn run_counted(&self, coverage: &mut Coverage) -> Result<CaseResult<'d>, CaseError> {
         let labels = (!self.namespace_labels.is_empty()).then_some(&self.namespace_labels);
         let reviewed = decide_both(&self.review, &self.set.policies, labels)?;
         coverage.count(&self.set.units, &reviewed);
         let trace = reviewed.trace.clone().unwrap_or_default();
         let (report, _) = reviewed.into_report(&self.set.policies, false);
         let mismatches = compare(&self.definition.expect, &report);
-        let failures: Vec<Failure> = mismatches
+        let mut failures: Vec<Failure> = mismatches
             .into_iter()
             .map(|mismatch| Failure {
                 expectation: mismatch.expectation,
@@ -94,6 +123,18 @@ impl<'d> PreparedCase<'d> {
                 found: mismatch.found,
             })
             .collect();
+        let stale_golden = match &self.golden {
+            Some(golden) => golden.compare(&report)?,
+            None => None,
+        };
+        if let (Some(stale), Some(name)) = (&stale_golden, &self.definition.expect.decision) {
+            failures.push(Failure {
+                expectation: GOLDEN.to_owned(),
+                line: place(self.files, name.span).1,
+                expected: stale.path.display().to_string(),
+                found: stale.difference.trim_end().to_owned(),
+            });
+        }
         let (file, line) = self.place();
         Ok(CaseResult {
             suite: self.suite,
@@ -102,6 +143,7 @@ impl<'d> PreparedCase<'d> {
             line,
             why: why(&failures, &trace, &self.set.policies),
             failures,
+            stale_golden,
             report,
         })
     }

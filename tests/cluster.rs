@@ -42,6 +42,7 @@ mod cluster {
     pub(crate) mod stage;
 
     mod admission_facts;
+    mod audit;
     mod certificates;
     mod children;
     mod corpus;
@@ -61,6 +62,7 @@ mod cluster {
     mod reports;
     mod reset_policies;
     mod serving;
+    mod shadow;
     mod shipped;
     mod status;
     pub(crate) mod suites;

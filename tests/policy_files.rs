@@ -280,6 +280,7 @@ const REFUSED_BY_SCHEMA: [&str; 19] = [
     "crlf",
     "facts",
     "list_at_the_top",
+    "lists_as_texts",
     "long_line",
     "missing_name",
     "mistake_behind_an_alias",

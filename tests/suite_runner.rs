@@ -205,3 +205,149 @@ fn policies_of_the_flags_come_before_those_of_the_suite() {
     assert_eq!(code, Some(2));
     assert!(stderr.contains("nowhere.yaml"), "{stderr}");
 }
+
+/// A folder with one policy, a Run and a Suite that names these goldens, a case each.
+fn folder_with_goldens(names: &[&str]) -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    let policy = "\
+apiVersion: runstamp.dev/v1alpha1
+kind: RunPolicy
+metadata: {name: team}
+spec: {inject: {annotations: {ci.example.com/team: web}}}
+";
+    let run = "\
+apiVersion: tekton.dev/v1
+kind: PipelineRun
+metadata: {name: build-1, annotations: {chains.tekton.dev/signed: 'true', ci.example.com/note: \"two\\nlines: 'and quotes'\"}}
+spec: {params: [{name: large, value: '1.10'}], pipelineRef: {name: build}}
+";
+    let mut suite = "\
+# This comment is the author's.
+apiVersion: runstamp.dev/v1alpha1
+kind: Suite
+metadata: {name: golden}
+spec:
+  policies: [.]
+  cases:
+"
+    .to_owned();
+    for (number, name) in names.iter().enumerate() {
+        suite.push_str(&format!(
+            "    - name: case {number}\n      run: run.yaml\n      expect: {{decision: '{name}'}}\n"
+        ));
+    }
+    for (name, text) in [("policy.yaml", policy), ("run.yaml", run), ("suite.yaml", &suite)] {
+        fs::write(folder.path().join(name), text).unwrap();
+    }
+    folder
+}
+
+#[test]
+fn a_golden_decision_is_written_once_and_compared_from_then_on() {
+    let folder = folder_with_goldens(&["decisions/build.yaml", "./other.yaml"]);
+    let suite = folder.path().join("suite.yaml");
+    let golden = folder.path().join("decisions/build.yaml");
+    let before = fs::read(&suite).unwrap();
+    let test = |flags: &[&str]| run(&[&[suite.to_str().unwrap()], flags].concat());
+
+    let (code, stdout, stderr) = test(&[]);
+    assert_eq!((code, stderr.as_str()), (Some(1), ""));
+    assert!(
+        stdout.contains("no such file: runstamp test --update writes it"),
+        "{stdout}"
+    );
+    assert!(!golden.exists(), "nothing is written before somebody asks");
+
+    let (code, stdout, stderr) = test(&["--update"]);
+    assert_eq!((code, stderr.as_str()), (Some(0), ""), "{stdout}");
+    let expected = format!(
+        "wrote {}\nwrote {}\n2 passed, 0 failed\n",
+        golden.display(),
+        folder.path().join("other.yaml").display()
+    );
+    assert_eq!(stdout, expected);
+    let text = fs::read_to_string(&golden).unwrap();
+    assert!(
+        text.contains("kind: Decision") && text.contains("ci.example.com/team: web"),
+        "{text}"
+    );
+    assert!(
+        !text.contains("sha256:"),
+        "the digest would differ after any edit: {text}"
+    );
+
+    // It stands among the policies and is none of them.
+    assert_eq!(test(&[]).1, "2 passed, 0 failed\n");
+    fs::write(
+        &golden,
+        format!("# A note.\n{}", text.replace("kind: Decision", "kind: \"Decision\"")),
+    )
+    .unwrap();
+    let noted = fs::read(&golden).unwrap();
+    assert_eq!(test(&["--update"]).1, "2 passed, 0 failed\n");
+    assert_eq!(fs::read(&golden).unwrap(), noted, "what says the same is left as it is");
+
+    fs::write(
+        &golden,
+        text.replace("ci.example.com/team: web", "ci.example.com/team: shop"),
+    )
+    .unwrap();
+    let (code, stdout, _) = test(&[]);
+    assert_eq!(code, Some(1));
+    for line in [
+        "-      ci.example.com/team: shop",
+        "+      ci.example.com/team: web",
+        "1 passed, 1 failed",
+    ] {
+        assert!(stdout.contains(line), "{line}\n{stdout}");
+    }
+    let (_, json, _) = test(&["--update", "-o", "json"]);
+    let (_, summary) = records(&json);
+    assert_eq!(summary["updated"], serde_json::json!([golden.display().to_string()]));
+    assert_eq!(fs::read_to_string(&golden).unwrap(), text);
+    assert_eq!(fs::read(&suite).unwrap(), before, "a Suite is its author's");
+    let left: Vec<_> = fs::read_dir(golden.parent().unwrap()).unwrap().collect();
+    assert_eq!(left.len(), 1, "nothing is left over");
+}
+
+#[test]
+fn a_golden_is_written_nowhere_else() {
+    #[track_caller]
+    fn check(names: &[&str], expected: &str) {
+        let folder = folder_with_goldens(names);
+        let elsewhere = tempfile::tempdir().unwrap();
+        std::os::unix::fs::symlink(elsewhere.path(), folder.path().join("link")).unwrap();
+        std::os::unix::fs::symlink(elsewhere.path().join("new.yaml"), folder.path().join("file.golden")).unwrap();
+        let before = fs::read(folder.path().join("run.yaml")).unwrap();
+        for flags in [&[][..], &["--update"]] {
+            let (code, stdout, stderr) = run(&[&[folder.path().to_str().unwrap()], flags].concat());
+            assert_eq!(code, Some(2), "{stdout}{stderr}");
+            assert!(stderr.contains(expected), "{stderr}");
+        }
+        assert_eq!(fs::read_dir(elsewhere.path()).unwrap().count(), 0, "{names:?}");
+        assert_eq!(fs::read(folder.path().join("run.yaml")).unwrap(), before, "{names:?}");
+    }
+    check(
+        &["../golden.yaml"],
+        "expected a path within the folder of the suite, found \"../golden.yaml\"",
+    );
+    check(
+        &["a/../../golden.yaml"],
+        "expected a path within the folder of the suite",
+    );
+    check(&["/tmp/golden.yaml"], "expected a path within the folder of the suite");
+    check(&["", "a/"], "expected a path within the folder of the suite");
+    check(&["link/golden.yaml"], "link is a symbolic link, which is not followed");
+    check(
+        &["file.golden"],
+        "file.golden is a symbolic link, which is not followed",
+    );
+    check(
+        &["a.yaml", "./a.yaml"],
+        "a.yaml holds the decision of another case already",
+    );
+    check(
+        &["run.yaml"],
+        "expected a file that runstamp test --update wrote, or none, found something else in ",
+    );
+}

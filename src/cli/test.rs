@@ -1,12 +1,12 @@
 //! `runstamp test`: runs the Suites beside the policies.
 
-mod junit;
+pub(super) mod junit;
 
 use std::error::Error;
 use std::fmt::Write as _;
 use std::path::PathBuf;
 
-use anyhow::bail;
+use anyhow::{Context, bail};
 use clap::Args;
 use serde::Serialize;
 
@@ -17,7 +17,7 @@ use crate::diagnostics::{self, Style};
 use crate::domain::source::Severity;
 use crate::policy_file;
 use crate::store::LoadError;
-use crate::suite::{self, CaseResult, Coverage, Failure, PrepareError, Reason};
+use crate::suite::{self, CaseResult, Coverage, Failure, PrepareError, Reason, StaleGolden};
 
 const EXAMPLE: &str = "\
 Examples:
@@ -25,6 +25,7 @@ Examples:
   runstamp test policies/ --filter chains -o json | jq 'select(.passed == false)'
   runstamp test policies/ --junit report.xml
   runstamp test policies/ --coverage
+  runstamp test policies/ --update && git diff
 
 A case puts one Run through /mutate and then /validate, as the API server would:
   run                a Run, or the path of its file; relative to the suite's file, as all paths are
@@ -46,8 +47,10 @@ What a case may expect; what is not written is not checked, and a case must expe
   warnings           what the client is told
   causes             why the Run is refused: field and message; the message as -o json of review
                      prints it, or with the suggestion and the author that clients see
+  decision           everything, as the file of this name holds it; --update writes it, within the suite's
+                     folder, and writes no Suite: read the difference before you keep it
 absent, removed, injected, skipped, warnings and causes are globs: * stands for any text.
-Of the last five each must match at least one, and each one found must be matched;
+Of removed, injected, skipped, warnings and causes each must match at least one, and each one found must be matched;
 an empty list expects none.
 
 --coverage counts, in the policy files that are not built in: each policy (a case has a Run that it is for),
@@ -71,6 +74,9 @@ pub(super) struct TestArgs {
     /// Also write the results to this file, as JUnit XML
     #[arg(long, value_name = "FILE")]
     junit: Option<PathBuf>,
+    /// Write the golden decisions that differ (expect.decision) instead of failing for them
+    #[arg(long)]
+    update: bool,
     /// Also tell which policies and rules, built-in ones left out, no case has exercised
     #[arg(long, conflicts_with = "filter")]
     coverage: bool,
@@ -116,10 +122,15 @@ pub(super) fn run(arguments: &TestArgs) -> anyhow::Result<Verdict> {
     let mut results = Vec::with_capacity(cases.len());
     let mut coverage = Coverage::default();
     for case in &cases {
-        let result = case.run_counted(&mut coverage).map_err(|error| {
+        let mut result = case.run_counted(&mut coverage).map_err(|error| {
             let (file, line) = case.place();
             anyhow::Error::from(error).context(format!("{file}:{line}"))
         })?;
+        if let Some(stale) = result.stale_golden.as_ref().filter(|_| arguments.update) {
+            write_golden(stale)?;
+            summary.updated.push(stale.path.display().to_string());
+            result.forget_golden();
+        }
         summary.count(&result);
         output::print(&match arguments.output {
             OutputFormat::Text => text(&result),
@@ -138,7 +149,7 @@ pub(super) fn run(arguments: &TestArgs) -> anyhow::Result<Verdict> {
         })?;
     }
     output::print(&match arguments.output {
-        OutputFormat::Text => format!("{} passed, {} failed\n", summary.passed, summary.failed),
+        OutputFormat::Text => summary.text(),
         OutputFormat::Json => format!("{}\n", serde_json::to_string(&summary)?),
     })?;
     Ok(if summary.failed == 0 {
@@ -146,6 +157,14 @@ pub(super) fn run(arguments: &TestArgs) -> anyhow::Result<Verdict> {
     } else {
         Verdict::Bad
     })
+}
+
+/// Writes a golden, whole or not at all.
+fn write_golden(stale: &StaleGolden) -> anyhow::Result<()> {
+    if let Some(folder) = stale.path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
+        std::fs::create_dir_all(folder).with_context(|| format!("failed to create {}", folder.display()))?;
+    }
+    output::write_atomically(&stale.path, stale.text.as_bytes(), 0o644)
 }
 
 /// An error with the snippets of the policies, where these are what is wrong.
@@ -298,6 +317,9 @@ struct Summary {
     kind: &'static str,
     passed: usize,
     failed: usize,
+    /// The goldens that were written.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    updated: Vec<String>,
 }
 
 impl Default for Summary {
@@ -307,11 +329,17 @@ impl Default for Summary {
             kind: "TestSummary",
             passed: 0,
             failed: 0,
+            updated: Vec::new(),
         }
     }
 }
 
 impl Summary {
+    fn text(&self) -> String {
+        let written: String = self.updated.iter().map(|path| format!("wrote {path}\n")).collect();
+        format!("{written}{} passed, {} failed\n", self.passed, self.failed)
+    }
+
     fn count(&mut self, result: &CaseResult<'_>) {
         if result.failures.is_empty() {
             self.passed += 1;

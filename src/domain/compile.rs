@@ -6,6 +6,7 @@
 mod acceptances;
 mod constraints;
 mod context;
+mod dead_paths;
 mod declarations;
 pub mod defaults;
 mod digest;
@@ -15,6 +16,7 @@ mod injections;
 mod integrations;
 mod key_rules;
 mod matching;
+mod meeting;
 mod merge;
 mod places;
 mod policies;

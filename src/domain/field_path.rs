@@ -3,6 +3,8 @@
 use std::borrow::Cow;
 use std::fmt::{self, Write as _};
 
+use memchr::memchr2;
+
 /// One step of a [`FieldPath`].
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Segment {
@@ -75,7 +77,7 @@ impl FieldPath {
 pub fn push_escaped(pointer: &mut String, token: &str) {
     // Whole pieces between the two characters: a key holds one of them, and many others.
     let mut rest = token;
-    while let Some(position) = rest.bytes().position(|byte| matches!(byte, b'~' | b'/')) {
+    while let Some(position) = memchr2(b'~', b'/', rest.as_bytes()) {
         let (plain, special) = rest.split_at_checked(position).unwrap_or((rest, ""));
         pointer.push_str(plain);
         pointer.push_str(if special.starts_with('/') { "~1" } else { "~0" });

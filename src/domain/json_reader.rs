@@ -3,25 +3,33 @@
 //! It reads what API servers send; what it does not read it leaves to serde_json, which knows better, and says why. So a text is JSON
 //! exactly where serde_json says so, and whatever is read here serde_json reads to the same value.
 
+mod marks;
 mod raw;
 mod scan;
 mod visit;
 
-use std::borrow::Cow;
 use std::fmt;
 
+use marks::Marks;
 pub use raw::RawJson;
 use serde::de::Deserialize;
 
 /// Deepest nesting that is stepped over here.
 const MAX_DEPTH: u32 = u64::BITS;
 
+/// The bytes of most strings that have escapes: JSON inside JSON.
+const ESCAPED_ROOM: usize = 256;
+
 /// Reads a value that takes up the whole text.
 ///
 /// # Errors
 /// When the text is not JSON, holds another value, or should be left to serde_json. Only serde_json can tell which.
 pub fn read<'t, T: Deserialize<'t>>(text: &'t str) -> Result<T, LeftAlone> {
-    let mut reader = Reader { text, position: 0 };
+    let mut reader = Reader {
+        text,
+        position: 0,
+        marks: Marks::of(text.as_bytes()),
+    };
     let value = T::deserialize(&mut reader)?;
     match reader.peek() {
         None => Ok(value),
@@ -51,18 +59,30 @@ impl serde::de::Error for LeftAlone {
 struct Reader<'t> {
     text: &'t str,
     position: usize,
+    /// Where strings end or have escapes, known beforehand: most of the text is strings.
+    marks: Marks,
 }
 
 impl<'t> Reader<'t> {
     /// The next byte that is not white space, which stays.
     #[inline]
     fn peek(&mut self) -> Option<u8> {
-        loop {
-            match self.text.as_bytes().get(self.position) {
-                Some(b' ' | b'\n' | b'\t' | b'\r') => self.position += 1,
-                byte => return byte.copied(),
-            }
+        let byte = *self.text.as_bytes().get(self.position)?;
+        if byte > b' ' {
+            Some(byte)
+        } else {
+            self.peek_after_space()
         }
+    }
+
+    #[cold]
+    fn peek_after_space(&mut self) -> Option<u8> {
+        let space = self
+            .rest()
+            .iter()
+            .take_while(|byte| matches!(byte, b' ' | b'\n' | b'\t' | b'\r'));
+        self.position += space.count();
+        self.rest().first().copied()
     }
 
     /// Steps over a byte.
@@ -78,52 +98,71 @@ impl<'t> Reader<'t> {
     /// Steps over `true`, `false` or `null`.
     #[inline]
     fn word(&mut self, word: &str) -> Result<(), LeftAlone> {
-        let rest = self.text.as_bytes().get(self.position..).unwrap_or_default();
-        if !rest.starts_with(word.as_bytes()) {
+        if !self.rest().starts_with(word.as_bytes()) {
             return Err(LeftAlone);
         }
         self.position += word.len();
         Ok(())
     }
 
-    /// Reads a string.
-    #[inline]
-    fn string(&mut self) -> Result<Cow<'t, str>, LeftAlone> {
-        self.expect(b'"')?;
-        let start = self.position;
-        self.position += scan::plain(self.rest());
-        if self.rest().first() == Some(&b'"') {
-            let text = self.text.get(start..self.position).ok_or(LeftAlone)?;
-            self.position += 1;
-            return Ok(Cow::Borrowed(text));
+    /// Reads what follows the first plain piece of a string that has escapes.
+    fn escaped(&mut self, plain: &str) -> Result<String, LeftAlone> {
+        let mut text = String::with_capacity(plain.len() + ESCAPED_ROOM);
+        text.push_str(plain);
+        loop {
+            text.push(self.escape()?);
+            text.push_str(self.plain().ok_or(LeftAlone)?);
+            if self.ends_string() {
+                return Ok(text);
+            }
         }
-        self.rest_of_string()?;
-        // From one quotation mark to the other, both of which are one byte long.
-        let token = self.text.get(start - 1..self.position).ok_or(LeftAlone)?;
-        serde_json::from_str(token).map(Cow::Owned).map_err(|_| LeftAlone)
     }
 
-    /// Steps over a string.
+    /// Steps over what follows the quotation mark with which a string begins.
     #[inline]
     fn skip_string(&mut self) -> Result<(), LeftAlone> {
-        self.expect(b'"')?;
-        self.position += scan::plain(self.rest());
-        if self.rest().first() == Some(&b'"') {
-            self.position += 1;
-            return Ok(());
-        }
-        self.rest_of_string()
-    }
-
-    /// Steps over what begins with the first escape of a string.
-    fn rest_of_string(&mut self) -> Result<(), LeftAlone> {
         loop {
-            let (length, is_end) = scan::mark(self.rest()).ok_or(LeftAlone)?;
-            self.position += length;
-            if is_end {
+            self.position = self.marks.next(self.position).ok_or(LeftAlone)?;
+            if self.ends_string() {
                 return Ok(());
             }
-            self.position += scan::plain(self.rest());
+            self.position += scan::escape(self.rest()).ok_or(LeftAlone)?;
+        }
+    }
+
+    /// The piece of a string up to the next quotation mark, backslash or mistake.
+    fn plain(&mut self) -> Option<&'t str> {
+        let start = self.position;
+        self.position = self.marks.next(start)?;
+        self.text.get(start..self.position)
+    }
+
+    /// Steps over the quotation mark that ends a string, if it stands here.
+    #[inline]
+    fn ends_string(&mut self) -> bool {
+        let ends = self.rest().first() == Some(&b'"');
+        self.position += usize::from(ends);
+        ends
+    }
+
+    /// Reads an escape. Those that stand for half a character are left alone.
+    fn escape(&mut self) -> Result<char, LeftAlone> {
+        let rest = self.rest();
+        let length = scan::escape(rest).ok_or(LeftAlone)?;
+        self.position += length;
+        match rest.get(1..length).unwrap_or_default() {
+            [b'u', digits @ ..] => {
+                let digits = std::str::from_utf8(digits).map_err(|_| LeftAlone)?;
+                let code = u32::from_str_radix(digits, 16).map_err(|_| LeftAlone)?;
+                char::from_u32(code).ok_or(LeftAlone)
+            }
+            b"b" => Ok('\u{8}'),
+            b"f" => Ok('\u{c}'),
+            b"n" => Ok('\n'),
+            b"r" => Ok('\r'),
+            b"t" => Ok('\t'),
+            [itself] => Ok(char::from(*itself)),
+            _ => Err(LeftAlone),
         }
     }
 
@@ -140,7 +179,10 @@ impl<'t> Reader<'t> {
         let mut depth = 0;
         loop {
             match self.peek() {
-                Some(b'"') => self.skip_string()?,
+                Some(b'"') => {
+                    self.position += 1;
+                    self.skip_string()?;
+                }
                 Some(bracket @ (b'{' | b'[')) => {
                     self.position += 1;
                     let is_object = bracket == b'{';
@@ -188,7 +230,9 @@ impl<'t> Reader<'t> {
         }
     }
 
+    #[inline]
     fn skip_key(&mut self) -> Result<(), LeftAlone> {
+        self.expect(b'"')?;
         self.skip_string()?;
         self.expect(b':')
     }

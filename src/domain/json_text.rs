@@ -1,5 +1,7 @@
 //! Writing strings as JSON: what needs no escape, which is nearly everything, is copied whole.
 
+use super::byte_bits::{BLOCK, bits, positions};
+
 /// Appends a text as a JSON string, with its quotation marks.
 pub fn push_string(json: &mut String, text: &str) {
     json.push('"');
@@ -9,39 +11,38 @@ pub fn push_string(json: &mut String, text: &str) {
 
 /// Appends a text as it stands between the quotation marks of a JSON string.
 pub fn push_escaped(json: &mut String, text: &str) {
-    // No early end: the compiler then takes many bytes at a time.
-    if !text.bytes().fold(false, |found, byte| found | needs_escape(byte)) {
-        json.push_str(text);
-        return;
-    }
-    let mut rest = text;
-    while let Some(position) = rest.bytes().position(needs_escape) {
-        // The bytes that need an escape are ASCII, so this splits no character.
-        let (plain, special) = rest.split_at_checked(position).unwrap_or((rest, ""));
-        json.push_str(plain);
-        let mut after = special.chars();
-        match after.next() {
-            Some('"') => json.push_str("\\\""),
-            Some('\\') => json.push_str("\\\\"),
-            Some('\n') => json.push_str("\\n"),
-            Some('\r') => json.push_str("\\r"),
-            Some('\t') => json.push_str("\\t"),
-            Some('\u{8}') => json.push_str("\\b"),
-            Some('\u{c}') => json.push_str("\\f"),
-            Some(control) => {
-                json.push_str("\\u00");
-                let code = u32::from(control);
-                json.extend([code >> 4, code & 15].map(|digit| char::from_digit(digit, 16).unwrap_or('0')));
-            }
-            None => {}
+    let mut done = 0;
+    for (index, word) in bits(text.as_bytes(), needs_escape).enumerate() {
+        for position in positions(word).map(|position| index * BLOCK + position) {
+            // The bytes that need an escape are ASCII, so this splits no character.
+            json.push_str(text.get(done..position).unwrap_or_default());
+            push_escape(json, text.as_bytes().get(position).copied().unwrap_or_default());
+            done = position + 1;
         }
-        rest = after.as_str();
     }
-    json.push_str(rest);
+    json.push_str(text.get(done..).unwrap_or_default());
 }
 
-fn needs_escape(byte: u8) -> bool {
-    byte < b' ' || byte == b'"' || byte == b'\\'
+fn push_escape(json: &mut String, byte: u8) {
+    match byte {
+        b'"' => json.push_str("\\\""),
+        b'\\' => json.push_str("\\\\"),
+        b'\n' => json.push_str("\\n"),
+        b'\r' => json.push_str("\\r"),
+        b'\t' => json.push_str("\\t"),
+        8 => json.push_str("\\b"),
+        12 => json.push_str("\\f"),
+        control => {
+            json.push_str("\\u00");
+            json.extend([control >> 4, control & 15].map(|digit| char::from_digit(digit.into(), 16).unwrap_or('0')));
+        }
+    }
+}
+
+/// Whether a byte may not stand in a JSON string as it is.
+pub fn needs_escape(byte: u8) -> bool {
+    // Not `||`: without branches the compiler takes many bytes at a time.
+    (byte == b'"') | (byte == b'\\') | (byte < b' ')
 }
 
 #[cfg(test)]

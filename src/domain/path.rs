@@ -137,6 +137,24 @@ impl Path {
         self.fast_form.as_ref()
     }
 
+    /// The names of the first steps, up to the first step that is no name.
+    pub fn leading_names(&self) -> Vec<&str> {
+        match &self.query {
+            Compiled::Singular(singular) => (singular.steps.iter())
+                .map_while(|step| match step {
+                    Step::Name(name) => Some(name.as_str()),
+                    Step::Index(_) => None,
+                })
+                .collect(),
+            Compiled::General(query) => (query.segments.iter())
+                .map_while(|segment| match segment.as_slice() {
+                    [Selector::Name(name)] => Some(name.as_str()),
+                    _ => None,
+                })
+                .collect(),
+        }
+    }
+
     /// The path as a value.
     pub fn lookup<'d>(&self, document: &'d Document<'_>) -> Lookup<'d> {
         match self.select(document) {

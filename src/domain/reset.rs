@@ -17,7 +17,7 @@ use super::words::{CopiedOwnerReferences, OnChild, Place, ResetRule};
 const PIPELINE_RUN: &str = "PipelineRun";
 
 /// The label with which Tekton's Dashboard names the Run that it runs again (`tektoncd/dashboard:src/api/pipelineRuns.js`).
-const DASHBOARD_RERUN_OF: &str = "dashboard.tekton.dev/rerunOf";
+pub(super) const DASHBOARD_RERUN_OF: &str = "dashboard.tekton.dev/rerunOf";
 
 /// What a reset did.
 #[derive(Debug, Default)]

@@ -84,7 +84,7 @@ pub struct Problem {
     /// What to do about it.
     pub help: Option<String>,
     /// What would mend it, where a program could do it.
-    pub fix: Option<Fix>,
+    pub fix: Option<Box<Fix>>,
     /// Other places that belong to the problem, each with its label.
     pub related: Vec<(Span, String)>,
     /// Whether all that is wrong is a name which no document declares: a document that is yet to come may declare it.
@@ -147,20 +147,20 @@ impl Problem {
     /// Adds the string that should stand there; certain where nothing else can have been meant.
     #[must_use]
     pub fn with_text(mut self, text: impl Into<String>, is_certain: bool) -> Self {
-        self.fix = Some(Fix {
+        self.fix = Some(Box::new(Fix {
             change: Change::Text(text.into()),
             is_certain,
-        });
+        }));
         self
     }
 
     /// Adds the very bytes that should stand there, where nothing else can have been meant.
     #[must_use]
     pub fn with_source(mut self, source: impl Into<String>) -> Self {
-        self.fix = Some(Fix {
+        self.fix = Some(Box::new(Fix {
             change: Change::Source(source.into()),
             is_certain: true,
-        });
+        }));
         self
     }
 

@@ -315,8 +315,13 @@ fn known<T: Copy>(
         _ => names.clone().collect::<Vec<_>>().join(", "),
     };
     Err(
-        TextProblem::new(range, format!("expected {what} ({list}), found {}", quoted(name)))
-            .with_optional_help(nearest(name, names).map(|known| format!("write {known}"))),
+        TextProblem::new(range, format!("expected {what} ({list}), found {}", quoted(name))).with_optional_help(
+            match nearest(name, names) {
+                Some(known) => Some(format!("write {known}")),
+                None if words.is_empty() => Some("declare it under variables".to_owned()),
+                None => None,
+            },
+        ),
     )
 }
 

@@ -170,7 +170,7 @@ pub fn context<'f>(
         .map(|source| (&**source, source.users.contains(user)))
         .collect();
     // What one source says; the next one takes over the room.
-    let mut said = Vec::new();
+    let mut said = Vec::with_capacity(FactName::COUNT);
     for (source, trusted) in &speakers {
         let turn = if copied && !trusted {
             Turn::Spec

@@ -136,6 +136,7 @@ fn expect(fields: &mut Fields<'_>) -> ExpectDefinition {
             let span = node.span;
             Some(Located::new(values::list(node, "causes", problems, cause)?, span))
         }),
+        decision: fields.text("decision"),
     }
 }
 

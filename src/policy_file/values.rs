@@ -64,7 +64,10 @@ impl Expected<'_> {
             (Self::Text | Self::TextOrMapping(_), Kind::Plain(plain, text)) if *plain != Plain::Null => {
                 double_quoted(text)
             }
-            (Self::List("strings"), Kind::String(text)) => Some(format!("[{}]", double_quoted(text)?)),
+            // With a comma in it, it may be several.
+            (Self::List("strings"), Kind::String(text)) if !text.contains(',') => {
+                Some(format!("[{}]", double_quoted(text)?))
+            }
             _ => None,
         }
     }
@@ -89,6 +92,10 @@ impl Expected<'_> {
             }
             (Self::List("strings"), Kind::String(text)) => {
                 return Some(match text.len() {
+                    0..=LONGEST_EXAMPLE if text.contains(',') => {
+                        let entries: Vec<String> = text.split(',').map(|entry| quoted(entry.trim())).collect();
+                        format!("put it in brackets, each entry on its own: [{}]", entries.join(", "))
+                    }
                     0..=LONGEST_EXAMPLE => format!("put it in brackets: [{}]", quoted(text)),
                     _ => "put it in brackets".to_owned(),
                 });

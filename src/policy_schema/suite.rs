@@ -115,6 +115,10 @@ pub(super) fn expect() -> Value {
         ("skipped", list("What policies leave out.", skip)),
         ("warnings", texts("Globs of what the client is told.")),
         ("causes", list("Why the Run is refused.", cause)),
+        (
+            "decision",
+            text("File with everything that comes out, within the suite's folder; runstamp test --update writes it."),
+        ),
     ];
     object(fields, &[])
 }

@@ -316,7 +316,8 @@ fn list<'a>(items: impl Iterator<Item = Cow<'a, str>>) -> String {
     let mut items: Vec<Cow<'a, str>> = items.collect();
     items.sort();
     items.dedup();
-    let mut text = String::new();
+    let length = items.iter().map(|item| item.len() + ", ".len()).sum::<usize>();
+    let mut text = String::with_capacity(length.min(MAX_AUDIT_BYTES));
     for (position, item) in items.iter().enumerate() {
         if text.len() + item.len() > MAX_AUDIT_BYTES {
             let _ = write!(text, " and {} more", items.len() - position);

@@ -123,7 +123,30 @@ fn kind_of(document: &Value) -> Option<(RunKind, &str)> {
 /// # Errors
 /// When the file cannot be read.
 pub fn read_documents(path: &Path) -> Result<Vec<Value>, InputError> {
-    documents(&read_text(path)?).map_err(|source| InputError::Syntax {
+    read_documents_from(path, open(path)?)
+}
+
+/// Opens a file; `-` is stdin.
+///
+/// # Errors
+/// When it cannot be opened.
+pub fn open(path: &Path) -> Result<Box<dyn Read>, InputError> {
+    if path == Path::new("-") {
+        return Ok(Box::new(io::stdin().lock()));
+    }
+    let file = std::fs::File::open(path).map_err(|source| InputError::Open {
+        path: path.to_owned(),
+        source,
+    })?;
+    Ok(Box::new(file))
+}
+
+/// The documents of a file that has been opened already.
+///
+/// # Errors
+/// When it cannot be read.
+pub fn read_documents_from(path: &Path, reader: impl Read) -> Result<Vec<Value>, InputError> {
+    documents(&text_of(path, reader)?).map_err(|source| InputError::Syntax {
         path: path.to_owned(),
         source,
     })
@@ -146,16 +169,12 @@ pub fn documents(text: &str) -> Result<Vec<Value>, Box<SyntaxError>> {
 /// # Errors
 /// When it cannot be read.
 pub fn read_text(path: &Path) -> Result<String, InputError> {
+    text_of(path, open(path)?)
+}
+
+fn text_of(path: &Path, reader: impl Read) -> Result<String, InputError> {
     let mut text = String::new();
-    let read = if path == Path::new("-") {
-        io::stdin().lock().take(MAX_INPUT_BYTES + 1).read_to_string(&mut text)
-    } else {
-        let file = std::fs::File::open(path).map_err(|source| InputError::Open {
-            path: path.to_owned(),
-            source,
-        })?;
-        file.take(MAX_INPUT_BYTES + 1).read_to_string(&mut text)
-    };
+    let read = reader.take(MAX_INPUT_BYTES + 1).read_to_string(&mut text);
     read.map_err(|source| InputError::Read {
         path: path.to_owned(),
         source,

@@ -1,12 +1,13 @@
 //! Reads what the cases of Suites name: policies, Runs and recorded reviews.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
 use serde_json::{Value, json};
 
 use super::coverage::{Unit, units};
+use super::golden::{Golden, GoldenError};
 use super::{PreparedCase, place};
 use crate::domain::definition::{
     CaseDefinition, ExpectDefinition, RunDefinition, SubjectDefinition, SuiteDefinition, Text,
@@ -57,6 +58,9 @@ pub enum Reason {
     /// A glob.
     #[error(transparent)]
     Glob(#[from] GlobError),
+    /// The file of a golden decision.
+    #[error(transparent)]
+    Golden(#[from] GoldenError),
     /// A suite without cases.
     #[error("expected at least one case, found none")]
     NoCase,
@@ -81,6 +85,7 @@ pub fn prepare<'d>(
         base,
         sets: HashMap::new(),
         errors: Vec::new(),
+        goldens: HashSet::new(),
     };
     let mut prepared = Vec::new();
     for suite in suites {
@@ -107,6 +112,8 @@ struct Preparation<'d, 'b> {
     /// By the files and folders that a suite names: most suites of a folder share theirs. `None` where they hold mistakes.
     sets: HashMap<Vec<PathBuf>, Option<Rc<SuiteSet>>>,
     errors: Vec<PrepareError>,
+    /// The goldens that cases have named so far.
+    goldens: HashSet<PathBuf>,
 }
 
 impl<'d> Preparation<'d, '_> {
@@ -128,6 +135,7 @@ impl<'d> Preparation<'d, '_> {
         let set = self.policy_set(suite, folder);
         for definition in wanted {
             self.check_expectations(definition);
+            let golden = self.golden(definition, folder);
             let review = review(definition, folder).map_err(|(span, reason)| self.report(span, reason));
             if let (Ok(review), Some(set)) = (review, &set) {
                 let labels = definition.namespace_labels.iter();
@@ -140,7 +148,24 @@ impl<'d> Preparation<'d, '_> {
                         .map(|(key, value)| (key.value.clone(), value.value.clone()))
                         .collect(),
                     review,
+                    golden,
                 });
+            }
+        }
+    }
+
+    /// The golden decision that a case names, which must be its own.
+    fn golden(&mut self, case: &CaseDefinition, folder: &Path) -> Option<Golden> {
+        let name = case.expect.decision.as_ref()?;
+        match Golden::new(folder, &name.value) {
+            Ok(golden) if self.goldens.insert(golden.path().to_owned()) => Some(golden),
+            Ok(golden) => {
+                self.report(name.span, GoldenError::Twice(golden.path().to_owned()));
+                None
+            }
+            Err(error) => {
+                self.report(name.span, error);
+                None
             }
         }
     }

@@ -180,7 +180,10 @@ fn an_edit_while_nobody_judges_leaves_the_last_good_policies() {
         let (_, report) = wait_for(replica, &stale);
         assert_eq!(report["policiesFrom"], "Sources");
         let error = report["error"].as_str().unwrap();
-        assert!(error.starts_with("configmap/team/p.yaml:6:3: error: "), "{error}");
+        assert!(
+            error.starts_with("configmap/team/p.yaml:6:3: error[unknown-field]: "),
+            "{error}"
+        );
         assert!(error.contains("did you mean match?"), "{error}");
     }
     // A replica that starts now finds what is kept.

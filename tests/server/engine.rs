@@ -27,6 +27,7 @@ spec:
   mode: Shadow
   inject:
     annotations: {ci.example.com/stage: test}
+  require: {annotations: [ci.example.com/cost-centre]}
 ";
 
 pub(crate) fn start(stance: Stance) -> TestServer {
@@ -97,6 +98,9 @@ async fn decisions_are_counted_by_integration_and_policy() {
     let touched = review(&json!({"chains.tekton.dev/signed": "true"}), Some(&json!({})));
     let response = ask(&server, "/validate", &touched).await;
     assert_eq!(response["allowed"], true, "{response}");
+    let created = review(&json!({}), None);
+    let response = ask(&server, "/validate", &created).await;
+    assert_eq!(response["allowed"], true, "{response}");
 
     for (metric, expected) in [
         ("runstamp_state_removed_total{integration=\"chains\"}", 1.0),
@@ -104,7 +108,8 @@ async fn decisions_are_counted_by_integration_and_policy() {
         ("runstamp_state_removed_total{integration=\"results\"}", 0.0),
         // Not on the refused one.
         ("runstamp_injected_total{policy=\"team\"}", 1.0),
-        ("runstamp_shadow_total{policy=\"rehearsal\",outcome=\"Inject\"}", 2.0),
+        ("runstamp_shadow_total{policy=\"rehearsal\",outcome=\"Inject\"}", 1.0),
+        ("runstamp_shadow_total{policy=\"rehearsal\",outcome=\"Violation\"}", 1.0),
         (
             "runstamp_denied_total{integration=\"github\",reason=\"FieldValueInvalid\"}",
             1.0,

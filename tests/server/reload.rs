@@ -57,7 +57,7 @@ async fn a_bad_edit_keeps_the_last_good_set_and_a_mended_one_is_live() {
     println!("a bad edit was noticed after {:?}", begun.elapsed());
     let error = ready(&server).await["error"].as_str().unwrap().to_owned();
     assert!(
-        error.contains("a.yaml:4:8: error: ") && error.contains("mdoe"),
+        error.contains("a.yaml:4:8: error[unknown-field]: ") && error.contains("mdoe"),
         "{error}"
     );
     assert_eq!(server.metric("runstamp_policy_load_failures_total"), Some(1.0));

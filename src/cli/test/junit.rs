@@ -62,12 +62,12 @@ fn case(result: &CaseResult<'_>, text: &mut String) {
 }
 
 /// A text inside an attribute: line breaks, which a reader would turn into spaces, by their numbers.
-fn escaped(text: &str) -> String {
+pub(in crate::cli) fn escaped(text: &str) -> String {
     escaped_lines(text).replace('\n', "&#10;").replace('\t', "&#9;")
 }
 
 /// A text between tags; what XML 1.0 cannot hold in any spelling is replaced.
-fn escaped_lines(text: &str) -> String {
+pub(in crate::cli) fn escaped_lines(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
     for character in text.chars() {
         match character {

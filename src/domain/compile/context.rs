@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use super::dead_paths;
 use crate::domain::definition::{SelectorDefinition, Text};
 use crate::domain::path::Path;
 use crate::domain::pattern::{Glob, Pattern};
@@ -74,9 +75,18 @@ impl Context {
 
     /// Compiles a JSONPath, or reports why it cannot be.
     pub(super) fn path(&mut self, text: &Text) -> Option<Path> {
-        let path = Path::parse(&text.value);
-        path.map_err(|problem| self.report_within(Code::BadPath, text, problem))
-            .ok()
+        match Path::parse(&text.value) {
+            Ok(path) => {
+                if let Some(problem) = dead_paths::check(&path, text) {
+                    self.report(problem);
+                }
+                Some(path)
+            }
+            Err(problem) => {
+                self.report_within(Code::BadPath, text, problem);
+                None
+            }
+        }
     }
 
     /// Compiles a template, or reports everything that is wrong with it.

@@ -7,6 +7,7 @@ use super::context::{Context, quote, suggest_among};
 use super::injections::{self, Injections};
 use super::key_rules::absolute;
 use super::places::{Places, related};
+use super::reach::Condition;
 use super::settings::{Surroundings, is_word, not_a_provider};
 use super::{constraints, defaults, evasion, matching, reach, warnings};
 use crate::domain::definition::{RunPolicyDefinition, Text, VariableDefinition};
@@ -205,6 +206,8 @@ pub(super) struct WrittenPolicy {
     pub(super) policy: RunPolicy,
     /// Everything that it writes.
     pub(super) writes: Vec<Write>,
+    /// What its match asks of labels and fields.
+    pub(super) conditions: Vec<Condition>,
 }
 
 /// One key that a policy writes.
@@ -273,7 +276,8 @@ fn policy(index: usize, definition: &RunPolicyDefinition, known: &Known<'_>, con
     constraints::check_required_annotations(&definition.require, known, context);
     warnings::idle(definition, context);
     evasion::warn(definition, known, context);
-    reach::warn(definition, &matcher, known, context);
+    let conditions = reach::conditions(&definition.matches);
+    reach::warn(&definition.matches, &conditions, &matcher, known, context);
     let policy = RunPolicy {
         index,
         name: name.value.as_str().into(),
@@ -297,7 +301,11 @@ fn policy(index: usize, definition: &RunPolicyDefinition, known: &Known<'_>, con
             .as_ref()
             .map_or(defaults::VALIDATION_ACTION, |written| written.value),
     };
-    WrittenPolicy { policy, writes }
+    WrittenPolicy {
+        policy,
+        writes,
+        conditions,
+    }
 }
 
 fn variables(definitions: &[VariableDefinition], context: &mut Context) -> Vec<Variable> {

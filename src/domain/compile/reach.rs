@@ -3,7 +3,7 @@
 use super::context::{Context, listed, quote};
 use super::places::related;
 use super::policies::Known;
-use crate::domain::definition::{MatchDefinition, RunPolicyDefinition, SelectorDefinition, Text, WhereDefinition};
+use crate::domain::definition::{MatchDefinition, SelectorDefinition, Text, WhereDefinition};
 use crate::domain::path::{FastForm, Path};
 use crate::domain::pattern::{Glob, Pattern};
 use crate::domain::policy::Matcher;
@@ -24,6 +24,7 @@ enum Subject {
 }
 
 /// What a condition asks for.
+#[derive(Debug)]
 enum Demand {
     Present,
     Absent,
@@ -32,19 +33,25 @@ enum Demand {
     Matches(Vec<Pattern>),
 }
 
-struct Condition {
+/// A condition on a label or a field, from wherever in a match.
+#[derive(Debug)]
+pub(super) struct Condition {
     subject: Subject,
     demand: Demand,
     span: Span,
 }
 
 /// Warns where the conditions of one policy leave no Run.
-pub(super) fn warn(definition: &RunPolicyDefinition, matcher: &Matcher, known: &Known<'_>, context: &mut Context) {
-    let matches = &definition.matches;
-    let conditions = conditions(matches);
-    let contradiction = contradiction(&conditions)
-        .or_else(|| outside_of_match(&conditions, matches, matcher))
-        .or_else(|| asks_for_what_is_removed(&conditions, matcher, known))
+pub(super) fn warn(
+    matches: &MatchDefinition,
+    conditions: &[Condition],
+    matcher: &Matcher,
+    known: &Known<'_>,
+    context: &mut Context,
+) {
+    let contradiction = contradiction(conditions)
+        .or_else(|| outside_of_match(conditions, matches, matcher))
+        .or_else(|| asks_for_what_is_removed(conditions, matcher, known))
         .or_else(|| no_such_source(matches, known));
     if let Some(problem) = contradiction {
         context.report(problem);
@@ -59,7 +66,16 @@ fn never(span: Span, policy_matches: &str) -> Problem {
     )
 }
 
-fn conditions(matches: &MatchDefinition) -> Vec<Condition> {
+/// Whether no Run can meet both of two lists of conditions.
+pub(super) fn exclude_each_other(one: &[Condition], other: &[Condition]) -> bool {
+    one.iter().any(|a| {
+        let mut same = other.iter().filter(|b| b.subject == a.subject);
+        same.any(|b| a.demand.excludes(&b.demand))
+    })
+}
+
+/// The conditions of a match on labels and fields.
+pub(super) fn conditions(matches: &MatchDefinition) -> Vec<Condition> {
     let mut conditions = Vec::new();
     if let Some(selector) = &matches.selector {
         conditions.extend(of_selector(selector, Subject::Label));
@@ -127,7 +143,7 @@ fn contradiction(conditions: &[Condition]) -> Option<Problem> {
     for (position, second) in conditions.iter().enumerate() {
         let earlier = conditions.iter().take(position);
         for first in earlier.filter(|first| first.subject == second.subject) {
-            if exclude_each_other(&first.demand, &second.demand) {
+            if first.demand.excludes(&second.demand) {
                 return Some(
                     never(second.span, "two of its conditions exclude each other")
                         .with_label(second.demand.in_words())
@@ -140,25 +156,26 @@ fn contradiction(conditions: &[Condition]) -> Option<Problem> {
     None
 }
 
-fn exclude_each_other(one: &Demand, other: &Demand) -> bool {
-    match (one, other) {
-        (Demand::Absent, other) => other.needs_a_value(),
-        (one, Demand::Absent) => one.needs_a_value(),
-        // What has no values or no patterns is reported as that.
-        (Demand::In(values), other) | (other, Demand::In(values)) if !values.is_empty() => match other {
-            Demand::In(others) => !others.is_empty() && values.iter().all(|value| !others.contains(value)),
-            Demand::NotIn(others) => values.iter().all(|value| others.contains(value)),
-            Demand::Matches(patterns) => {
-                let matches = |value: &String| patterns.iter().any(|pattern| pattern.is_match(value));
-                !patterns.is_empty() && !values.iter().any(matches)
-            }
-            Demand::Present | Demand::Absent => false,
-        },
-        _ => false,
-    }
-}
-
 impl Demand {
+    /// Whether both can never hold.
+    fn excludes(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Absent, other) => other.needs_a_value(),
+            (one, Self::Absent) => one.needs_a_value(),
+            // What has no values or no patterns is reported as that.
+            (Self::In(values), other) | (other, Self::In(values)) if !values.is_empty() => match other {
+                Self::In(others) => !others.is_empty() && values.iter().all(|value| !others.contains(value)),
+                Self::NotIn(others) => values.iter().all(|value| others.contains(value)),
+                Self::Matches(patterns) => {
+                    let matches = |value: &String| patterns.iter().any(|pattern| pattern.is_match(value));
+                    !patterns.is_empty() && !values.iter().any(matches)
+                }
+                Self::Present | Self::Absent => false,
+            },
+            _ => false,
+        }
+    }
+
     fn needs_a_value(&self) -> bool {
         matches!(self, Self::Present | Self::In(_) | Self::Matches(_))
     }

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use super::context::{Context, quote};
+use super::meeting::contains;
 use super::policies::WrittenPolicy;
 use crate::domain::pattern::Glob;
 use crate::domain::policy::{Injection, Matcher};
@@ -85,27 +86,4 @@ fn covers(wide: &Matcher, narrow: &Matcher) -> bool {
         && is_free
         && selects(&wide.selector, &narrow.selector)
         && selects(&wide.namespace_selector, &narrow.namespace_selector)
-}
-
-/// Whether a glob certainly matches whatever the other one does.
-fn contains(wide: &Glob, narrow: &Glob) -> bool {
-    wide == narrow || wide.as_str() == "*" || narrow.is_literal() && wide.matches(narrow.as_str())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_glob_contains_itself_and_the_names_that_it_matches() {
-        let check = |wide: &str, narrow: &str, expected: bool| {
-            let glob = |text: &str| Glob::parse(text).unwrap();
-            assert_eq!(contains(&glob(wide), &glob(narrow)), expected, "{wide} {narrow}");
-        };
-        check("ci-*", "ci-web", true);
-        check("ci-*", "ci-*", true);
-        check("*", "ci-*", true);
-        check("ci-*", "ci-web-*", false);
-        check("ci-web", "ci-*", false);
-    }
 }

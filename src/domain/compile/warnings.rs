@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use super::context::{Context, listed, quote};
+use super::meeting::may_meet;
 use super::merge::Merged;
 use super::policies::WrittenPolicy;
 use crate::domain::definition::{Definitions, RunPolicyDefinition, Text};
@@ -48,7 +49,7 @@ pub(super) fn overlaps(written: &[WrittenPolicy], context: &mut Context) {
         for write in &written.writes {
             let key = (written.policy.priority, write.place, write.key.as_str());
             let of_key = writers.entry(key).or_default();
-            if let Some((first, first_span)) = of_key.first_overlapping(&written.policy) {
+            if let Some((first, first_span)) = of_key.first_overlapping(written) {
                 let shared = pairs.entry((first, written.policy.index)).or_default();
                 shared.push(SharedKey {
                     key: &write.key,
@@ -56,7 +57,7 @@ pub(super) fn overlaps(written: &[WrittenPolicy], context: &mut Context) {
                     second: write.span,
                 });
             }
-            of_key.enter(&written.policy, write.span);
+            of_key.enter(written, write.span);
         }
     }
     let mut behind: BTreeMap<usize, usize> = BTreeMap::new();
@@ -114,16 +115,16 @@ fn report_overlap(first: &RunPolicy, second: &RunPolicy, shared: &[SharedKey<'_>
 #[derive(Default)]
 struct Writers<'p> {
     /// The first few for each namespace that a policy names exactly.
-    exact: HashMap<&'p str, Vec<(&'p RunPolicy, Span)>>,
+    exact: HashMap<&'p str, Vec<(&'p WrittenPolicy, Span)>>,
     /// The first few of the others.
-    wildcard: Vec<(&'p RunPolicy, Span)>,
+    wildcard: Vec<(&'p WrittenPolicy, Span)>,
     /// The first few of all.
-    any: Vec<(&'p RunPolicy, Span)>,
+    any: Vec<(&'p WrittenPolicy, Span)>,
 }
 
 impl<'p> Writers<'p> {
-    fn first_overlapping(&self, policy: &RunPolicy) -> Option<(usize, Span)> {
-        let candidates: Vec<&(&RunPolicy, Span)> = match exact_namespaces(&policy.matcher) {
+    fn first_overlapping(&self, policy: &WrittenPolicy) -> Option<(usize, Span)> {
+        let candidates: Vec<&(&WrittenPolicy, Span)> = match exact_namespaces(&policy.policy.matcher) {
             Some(namespaces) => {
                 let of_namespaces = namespaces
                     .iter()
@@ -133,16 +134,14 @@ impl<'p> Writers<'p> {
             }
             None => self.any.iter().collect(),
         };
-        let overlapping = candidates
-            .into_iter()
-            .filter(|(other, _)| may_meet(&other.matcher, &policy.matcher));
+        let overlapping = candidates.into_iter().filter(|(other, _)| may_meet(other, policy));
         overlapping
-            .min_by_key(|(other, _)| other.index)
-            .map(|(other, span)| (other.index, *span))
+            .min_by_key(|(other, _)| other.policy.index)
+            .map(|(other, span)| (other.policy.index, *span))
     }
 
-    fn enter(&mut self, policy: &'p RunPolicy, span: Span) {
-        match exact_namespaces(&policy.matcher) {
+    fn enter(&mut self, policy: &'p WrittenPolicy, span: Span) {
+        match exact_namespaces(&policy.policy.matcher) {
             Some(namespaces) => {
                 for namespace in namespaces {
                     push_bounded(self.exact.entry(namespace).or_default(), policy, span);
@@ -154,7 +153,7 @@ impl<'p> Writers<'p> {
     }
 }
 
-fn push_bounded<'p>(list: &mut Vec<(&'p RunPolicy, Span)>, policy: &'p RunPolicy, span: Span) {
+fn push_bounded<'p>(list: &mut Vec<(&'p WrittenPolicy, Span)>, policy: &'p WrittenPolicy, span: Span) {
     if list.len() < MOST_COMPARED {
         list.push((policy, span));
     }
@@ -165,46 +164,6 @@ fn exact_namespaces(matcher: &Matcher) -> Option<Vec<&str>> {
     let namespaces = matcher.namespaces.as_ref()?;
     let are_exact = namespaces.iter().all(|namespace| namespace.is_literal());
     are_exact.then(|| namespaces.iter().map(|namespace| namespace.as_str()).collect())
-}
-
-/// Whether one Run may match both, as far as kinds, exact namespaces and the trigger tell.
-fn may_meet(a: &Matcher, b: &Matcher) -> bool {
-    let kinds = a.kinds.iter().any(|kind| b.kinds.contains(kind));
-    let admits = |matcher: &Matcher, namespace: &str| {
-        let listed = matcher
-            .namespaces
-            .as_ref()
-            .is_none_or(|globs| globs.iter().any(|glob| glob.matches(namespace)));
-        listed && !matcher.exclude_namespaces.iter().any(|glob| glob.matches(namespace))
-    };
-    let namespaces = match (exact_namespaces(a), exact_namespaces(b)) {
-        (Some(exact), _) => exact
-            .iter()
-            .any(|namespace| admits(a, namespace) && admits(b, namespace)),
-        (None, Some(exact)) => exact
-            .iter()
-            .any(|namespace| admits(a, namespace) && admits(b, namespace)),
-        (None, None) => true,
-    };
-    let triggers = match (&a.trigger, &b.trigger) {
-        (Some(a), Some(b)) => {
-            share(&a.sources, &b.sources)
-                && share(&a.providers, &b.providers)
-                && share(&a.hosts, &b.hosts)
-                && share(&a.events, &b.events)
-                && a.trusted.zip(b.trusted).is_none_or(|(a, b)| a == b)
-        }
-        _ => true,
-    };
-    kinds && namespaces && triggers
-}
-
-/// Whether two lists, of which an absent one means anything, have something in common.
-fn share(a: &Option<Vec<String>>, b: &Option<Vec<String>>) -> bool {
-    match (a, b) {
-        (Some(a), Some(b)) => a.iter().any(|word| b.contains(word)),
-        _ => true,
-    }
 }
 
 /// The identities that users' Settings name.

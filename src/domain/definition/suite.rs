@@ -86,6 +86,8 @@ pub struct ExpectDefinition {
     pub warnings: Option<Located<Vec<Text>>>,
     /// Globs of field and message of the causes, likewise.
     pub causes: Option<Located<Vec<ExpectedCause>>>,
+    /// A file with the whole decision, within the suite's folder.
+    pub decision: Option<Text>,
 }
 
 /// Something that a policy must leave out.

@@ -1,38 +1,13 @@
-//! Scanning bytes of JSON, many at a time where nothing needs a closer look.
+//! The two small grammars inside JSON: escapes and numbers.
 
-/// How many bytes are looked at together: the compiler makes a few instructions of it on every processor that has wide registers.
-const TOGETHER: usize = 16;
-
-/// How many bytes of a string come before the next that means something: a quotation mark, a backslash, or a control character,
-/// which is a mistake.
+/// The length of the escape with which the bytes begin; half a character is one, too.
 #[inline]
-pub(super) fn plain(bytes: &[u8]) -> usize {
-    let mut rest = bytes;
-    while let Some((chunk, after)) = rest.split_first_chunk::<TOGETHER>() {
-        let marks = u128::from_le_bytes(chunk.map(|byte| if means_something(byte) { 0xff } else { 0 }));
-        if marks != 0 {
-            return bytes.len() - rest.len() + marks.trailing_zeros() as usize / 8;
-        }
-        rest = after;
-    }
-    let plain = rest.iter().position(|byte| means_something(*byte));
-    bytes.len() - rest.len() + plain.unwrap_or(rest.len())
-}
-
-#[inline]
-fn means_something(byte: u8) -> bool {
-    byte == b'"' || byte == b'\\' || byte < b' '
-}
-
-/// The length of what means something in a string, which is where the bytes begin, and whether it ends the string.
-/// Nothing where it may not stand there.
-pub(super) fn mark(bytes: &[u8]) -> Option<(usize, bool)> {
+pub(super) fn escape(bytes: &[u8]) -> Option<usize> {
     match bytes {
-        [b'"', ..] => Some((1, true)),
-        [b'\\', b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't', ..] => Some((2, false)),
+        [b'\\', b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't', ..] => Some(2),
         [b'\\', b'u', digits @ ..] => {
             let digits = digits.first_chunk::<4>()?;
-            digits.iter().all(u8::is_ascii_hexdigit).then_some((6, false))
+            digits.iter().all(u8::is_ascii_hexdigit).then_some(6)
         }
         _ => None,
     }

@@ -1,5 +1,7 @@
 //! serde_json is the oracle: whatever is read or stepped over here it accepts, with the same value, and the other way round.
 
+use std::borrow::Cow;
+
 use proptest::prelude::*;
 use serde::de::IgnoredAny;
 use serde_json::Value;

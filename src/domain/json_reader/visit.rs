@@ -1,7 +1,5 @@
 //! Handing over what is read, as serde asks for it.
 
-use std::borrow::Cow;
-
 use serde::de::{DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde::forward_to_deserialize_any;
 
@@ -24,9 +22,12 @@ impl<'de> Deserializer<'de> for &mut Reader<'de> {
 
     #[inline]
     fn deserialize_str<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, LeftAlone> {
-        match self.string()? {
-            Cow::Borrowed(text) => visitor.visit_borrowed_str(text),
-            Cow::Owned(text) => visitor.visit_string(text),
+        self.expect(b'"')?;
+        let plain = self.plain().ok_or(LeftAlone)?;
+        if self.ends_string() {
+            visitor.visit_borrowed_str(plain)
+        } else {
+            visitor.visit_string(self.escaped(plain)?)
         }
     }
 

@@ -3,12 +3,9 @@
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
-use serde::Deserialize;
-use serde::de::IgnoredAny;
-
 use super::{Patch, PatchValue};
 use crate::domain::field_path::push_escaped;
-use crate::domain::run::{CowStr, Object};
+use crate::domain::managed_fields::{self, Elements};
 use crate::domain::view::{Positions, View};
 use crate::domain::words::Place;
 
@@ -162,33 +159,6 @@ impl Gone<'_> {
     }
 }
 
-/// The fields of one entry of managedFields, as far as a removal touches them.
-#[derive(Default, Deserialize)]
-struct ManagedEntry<'a> {
-    #[serde(borrow, rename = "fieldsV1", default)]
-    fields: Option<Object<ManagedFields<'a>>>,
-}
-
-#[derive(Default, Deserialize)]
-struct ManagedFields<'a> {
-    #[serde(borrow, rename = "f:metadata", default)]
-    metadata: Option<Object<ManagedMetadata<'a>>>,
-    #[serde(rename = "f:status", default)]
-    status: Option<IgnoredAny>,
-}
-
-#[derive(Default, Deserialize)]
-struct ManagedMetadata<'a> {
-    #[serde(borrow, rename = "f:annotations", default)]
-    annotations: Option<BTreeMap<CowStr<'a>, IgnoredAny>>,
-    #[serde(borrow, rename = "f:labels", default)]
-    labels: Option<BTreeMap<CowStr<'a>, IgnoredAny>>,
-    #[serde(borrow, rename = "f:finalizers", default)]
-    finalizers: Option<BTreeMap<CowStr<'a>, IgnoredAny>>,
-    #[serde(borrow, rename = "f:ownerReferences", default)]
-    owners: Option<BTreeMap<CowStr<'a>, IgnoredAny>>,
-}
-
 /// Takes from managedFields the entries of exactly what is gone.
 ///
 /// The API server has computed managedFields before it called: a finalizer that is gone would still belong to whoever sent it,
@@ -198,7 +168,7 @@ fn disown(view: &View<'_>, gone: &Gone<'_>, patch: &mut Patch) {
         return;
     };
     // What cannot be read here the API server does not keep either: it drops malformed managedFields.
-    let Ok(entries) = serde_json::from_str::<Vec<Object<ManagedEntry<'_>>>>(raw.text()) else {
+    let Some(entries) = managed_fields::read(raw) else {
         return;
     };
     for (index, entry) in entries.iter().enumerate() {
@@ -226,24 +196,15 @@ fn disown(view: &View<'_>, gone: &Gone<'_>, patch: &mut Patch) {
                 patch.remove(below(&format!("{pointer}/{name}"), element));
             }
         }
-        let finalizers = |element: &str| {
-            let name = element
-                .strip_prefix("v:")
-                .and_then(|json| serde_json::from_str::<CowStr<'_>>(json).ok());
-            name.is_some_and(|name| gone.finalizers.contains(&*name))
-        };
+        let finalizers =
+            |element: &str| managed_fields::list_value(element).is_some_and(|name| gone.finalizers.contains(&*name));
         disown_elements(
             &format!("{pointer}/f:finalizers"),
             metadata.finalizers.as_ref(),
             finalizers,
             patch,
         );
-        let owners = |element: &str| {
-            let key = element
-                .strip_prefix("k:")
-                .and_then(|json| serde_json::from_str::<OwnerKey<'_>>(json).ok());
-            key.is_some_and(|key| gone.owners.contains(&*key.uid))
-        };
+        let owners = |element: &str| managed_fields::owner_uid(element).is_some_and(|uid| gone.owners.contains(&*uid));
         disown_elements(
             &format!("{pointer}/f:ownerReferences"),
             metadata.owners.as_ref(),
@@ -253,20 +214,8 @@ fn disown(view: &View<'_>, gone: &Gone<'_>, patch: &mut Patch) {
     }
 }
 
-/// The key under which managedFields knows an owner reference: `k:{"uid":"…"}`.
-#[derive(Deserialize)]
-struct OwnerKey<'a> {
-    #[serde(borrow)]
-    uid: CowStr<'a>,
-}
-
 /// Removes the elements of a list that are gone; the whole list where none of the owner's is left.
-fn disown_elements(
-    pointer: &str,
-    owned: Option<&BTreeMap<CowStr<'_>, IgnoredAny>>,
-    is_gone: impl Fn(&str) -> bool,
-    patch: &mut Patch,
-) {
+fn disown_elements(pointer: &str, owned: Option<&Elements<'_>>, is_gone: impl Fn(&str) -> bool, patch: &mut Patch) {
     let Some(owned) = owned else {
         return;
     };

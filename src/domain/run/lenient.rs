@@ -38,9 +38,12 @@ pub struct Param<'a> {
 pub fn text_of(value: RawJson<'_>) -> Result<Cow<'_, str>, Shape> {
     let token = value.text();
     match token.as_bytes().first() {
-        Some(b'"') => json_reader::read::<CowStr<'_>>(token)
-            .map(|text| text.0)
-            .map_err(|_| Shape::Null),
+        Some(b'"') => match token.get(1..token.len() - 1).filter(|text| !text.contains('\\')) {
+            Some(text) => Ok(Cow::Borrowed(text)),
+            None => serde_json::from_str::<CowStr<'_>>(token)
+                .map(|text| text.0)
+                .map_err(|_| Shape::Null),
+        },
         Some(b'[') => Err(Shape::List),
         Some(b'{') => Err(Shape::Object),
         Some(b'n') | None => Err(Shape::Null),

@@ -42,6 +42,10 @@ impl<'de: 'a, 'a> Deserialize<'de> for CowStr<'a> {
             fn visit_str<E: Error>(self, text: &str) -> Result<Self::Value, E> {
                 Ok(CowStr(Cow::Owned(text.to_owned())))
             }
+
+            fn visit_string<E: Error>(self, text: String) -> Result<Self::Value, E> {
+                Ok(CowStr(Cow::Owned(text)))
+            }
         }
 
         deserializer.deserialize_str(Text)

@@ -3,17 +3,14 @@
 use std::borrow::Cow;
 use std::ops::Range;
 
+use memchr::memchr;
+
 /// Where the first placeholder stands, in bytes.
 ///
 /// An opening without its end is no placeholder: nothing would ever have replaced it.
 pub(super) fn first(value: &str) -> Option<Range<usize>> {
-    // Most values hold neither character. No early end: the compiler then takes many bytes at a time.
-    let may_begin = |byte: u8| matches!(byte, b'{' | b'$');
-    if !value.bytes().fold(false, |found, byte| found | may_begin(byte)) {
-        return None;
-    }
-    let braces = first_between(value, "{{", "}}");
-    let parentheses = first_between(value, "$(", ")");
+    let braces = first_between(value, b"{{", "}}");
+    let parentheses = first_between(value, b"$(", ")");
     match (braces, parentheses) {
         (Some(braces), Some(parentheses)) if braces.start < parentheses.start => Some(braces),
         (braces, parentheses) => parentheses.or(braces),
@@ -37,11 +34,12 @@ pub(super) fn replaced(value: &str) -> Cow<'_, str> {
 }
 
 /// If the first opening has no end, later ones have none either: two searches are enough.
-fn first_between(value: &str, opening: &str, closing: &str) -> Option<Range<usize>> {
-    // Most values hold none of the characters, and looking for one byte is much cheaper than preparing a search for text.
-    let first = opening.as_bytes().first()?;
-    let candidate = value.as_bytes().iter().position(|byte| byte == first)?;
-    let start = candidate + value.get(candidate..)?.find(opening)?;
+fn first_between(value: &str, opening: &[u8; 2], closing: &str) -> Option<Range<usize>> {
+    let [first, _] = opening;
+    // Most values do not even hold the first byte, and to prepare a search for text costs more than to walk over the rest.
+    let candidate = memchr(*first, value.as_bytes())?;
+    let mut pairs = value.as_bytes().get(candidate..)?.windows(opening.len());
+    let start = candidate + pairs.position(|pair| pair == opening)?;
     let inside = start + opening.len();
     let end = inside + value.get(inside..)?.find(closing)? + closing.len();
     Some(start..end)

@@ -2,7 +2,10 @@
 //!
 //! A list of shapes can only catch what people paste by accident; whoever wants to hide a secret can.
 
+use memchr::memchr_iter;
+
 use super::classes::Classes;
+use crate::domain::byte_bits::{BLOCK, bits, positions};
 
 /// The shortest value that holds a credential without an `@`, in bytes: a token of Slack.
 const SHORTEST_TOKEN: usize = "xoxb-12345678".len();
@@ -14,63 +17,39 @@ pub fn credential_in(value: &str) -> Option<&'static str> {
 
 /// The same where the classes of the value's bytes are known.
 ///
-/// One pass over the value: tokens and addresses are only looked for where a word begins, user names only after `:/`.
+/// Tokens and addresses are only looked for where a word begins, user names only after `:/`.
 pub(super) fn credential_among(value: &str, classes: Classes) -> Option<&'static str> {
     // Names, numbers and commit ids, which most values are.
     let is_long_enough = value.len() >= SHORTEST_TOKEN || classes.have(Classes::AT);
     if !is_long_enough || !classes.have(Classes::CREDENTIAL) {
         return None;
     }
+    let word = first_word(value);
+    if !classes.have(Classes::AT) {
+        return word.map(|(_, found)| found);
+    }
+    // The first one is told.
     let bytes = value.as_bytes();
-    let mut position = 0;
-    while let Some(rest) = bytes.get(position..).filter(|rest| !rest.is_empty()) {
-        let role = rest.first().map_or(Role::Other, |byte| role_of(*byte));
-        let found = match role {
-            Role::Word => word(value, position),
-            Role::Dash => private_key(rest),
-            Role::Colon => user_info(bytes, position),
-            Role::Other => None,
-        };
-        if found.is_some() {
-            return found;
+    let mut colons = memchr_iter(b':', bytes).take_while(|colon| word.is_none_or(|(position, _)| *colon < position));
+    let user = colons.find_map(|colon| user_info(bytes, colon));
+    user.or(word.map(|(_, found)| found))
+}
+
+/// The first word that begins a credential: where it stands, and what it is.
+fn first_word(value: &str) -> Option<(usize, &'static str)> {
+    // Not `||`: without branches the compiler takes many bytes at a time.
+    let is_of_word = |byte: u8| byte.is_ascii_digit() | ((byte | 0x20).wrapping_sub(b'a') < 26);
+    let mut was_in_word = 0;
+    for (index, words) in bits(value.as_bytes(), is_of_word).enumerate() {
+        let beginnings = words & !(words << 1 | was_in_word);
+        was_in_word = words >> (BLOCK - 1);
+        for position in positions(beginnings).map(|position| index * BLOCK + position) {
+            if let Some(found) = word(value, position) {
+                return Some((position, found));
+            }
         }
-        let run = rest
-            .iter()
-            .position(|byte| role_of(*byte) != role)
-            .unwrap_or(rest.len());
-        // Each colon is looked at for itself.
-        position += if role == Role::Colon { 1 } else { run };
     }
     None
-}
-
-/// What a byte may have to do with the beginning of a credential.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Role {
-    /// A letter or digit: a word, or goes on with one.
-    Word,
-    Dash,
-    Colon,
-    Other,
-}
-
-/// Every byte of every value is asked for its role: a table answers faster than comparisons.
-fn role_of(byte: u8) -> Role {
-    const ROLES: [Role; 256] = {
-        let mut roles = [Role::Other; 256];
-        let (mut rest, mut byte) = (roles.as_mut_slice(), 0_u8);
-        while let Some((role, others)) = rest.split_first_mut() {
-            *role = match byte {
-                b'-' => Role::Dash,
-                b':' => Role::Colon,
-                _ if byte.is_ascii_alphanumeric() => Role::Word,
-                _ => Role::Other,
-            };
-            (rest, byte) = (others, byte.wrapping_add(1));
-        }
-        roles
-    };
-    ROLES.get(usize::from(byte)).copied().unwrap_or(Role::Other)
 }
 
 /// Tokens that say by their first characters what they are: prefix, least length of the rest, name.
@@ -124,22 +103,26 @@ fn tokens_beginning(first: u8, second: u8) -> &'static [(&'static str, usize, &'
     }
 }
 
+#[inline]
 fn word(value: &str, position: usize) -> Option<&'static str> {
-    let (before, rest) = value.split_at_checked(position)?;
-    if !may_begin_a_credential(rest) {
+    // Nearly every word ends here.
+    if !may_begin_a_credential(value.as_bytes().get(position..).unwrap_or_default()) {
         return None;
     }
+    let (before, rest) = value.split_at_checked(position)?;
     let previous = before.bytes().next_back().unwrap_or(b' ');
     token(rest)
         .or_else(|| rest.starts_with('e').then(|| json_web_token(rest, previous)).flatten())
+        .or_else(|| private_key(before, rest))
         .or_else(|| address(rest))
         .or_else(|| query_token(rest, previous))
 }
 
 /// The first two letters, in any case, of all that is looked for where a word begins: they rule out nearly every word.
-fn may_begin_a_credential(rest: &str) -> bool {
+#[inline]
+fn may_begin_a_credential(rest: &[u8]) -> bool {
     const BEGINNINGS: &[u8] =
-        b"ac ag ai ak ap as at dc di do ey gh gi gl hf ho hv lo np ou po pr py sg sh sk we xa xo ya";
+        b"ac ag ai ak ap as at be dc di do ey gh gi gl hf ho hv lo np ou po pr py sg sh sk we xa xo ya";
     /// By the first letter, a bit for each second one. A digit or mark counts as some letter, which costs a closer look and no more.
     const SECONDS: [u32; 32] = {
         let mut seconds = [0; 32];
@@ -156,7 +139,7 @@ fn may_begin_a_credential(rest: &str) -> bool {
         }
         seconds
     };
-    let [first, second, ..] = rest.as_bytes() else {
+    let [first, second, ..] = rest else {
         return false;
     };
     let seconds = SECONDS.get(usize::from(first & 31)).copied().unwrap_or_default();
@@ -209,10 +192,17 @@ fn is_base64url(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_')
 }
 
-fn private_key(rest: &[u8]) -> Option<&'static str> {
-    let rest = rest.strip_prefix(b"-----BEGIN ")?;
+/// `-----BEGIN RSA PRIVATE KEY-----` and its like, where its first word begins.
+fn private_key(before: &str, rest: &str) -> Option<&'static str> {
+    let rest = rest.strip_prefix("BEGIN ")?;
+    if !before
+        .strip_suffix("-----")
+        .is_some_and(|before| !before.ends_with('-'))
+    {
+        return None;
+    }
     // "RSA PRIVATE KEY", "OPENSSH PRIVATE KEY", "PGP PRIVATE KEY BLOCK" and so on.
-    let label = rest.get(..rest.len().min(40))?;
+    let label = rest.as_bytes().get(..rest.len().min(40))?;
     label
         .windows(b"PRIVATE KEY".len())
         .any(|window| window == b"PRIVATE KEY")

@@ -89,6 +89,7 @@ codes! {
     OverlappingPolicies "overlapping-policies" "Policies of equal priority write one key for the same Runs."
     ShadowedInjection "shadowed-injection" "An earlier policy always writes the key first."
     UnreachablePolicy "unreachable-policy" "No Run can ever match a policy."
+    DeadPath "dead-path" "A path leads to a field that no Run has."
     ExcludedNamespace "excluded-namespace" "A namespace is listed and excluded at once."
     UnreadKind "unread-kind" "An integration does not read the kinds of Run that a policy is for."
     ExclusiveKeys "exclusive-keys" "A policy injects keys of which an integration takes only one."

@@ -4,8 +4,11 @@ use std::sync::PoisonError;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use anyhow::Context as _;
 use axum::http::Method;
+use serde_json::Value;
 
+use super::access::plain_post;
 use super::{ControlPlane, START, Supervised, User, start_api_server};
 
 /// How long an API server has to answer what is under way. It would wait a minute for watches, which do not end.
@@ -59,6 +62,27 @@ impl ControlPlane {
     /// Lets a stopped etcd go on.
     pub(crate) fn continue_etcd(&self) -> anyhow::Result<()> {
         self.signal_etcd("CONT")
+    }
+
+    /// Forgets all older versions of everything, as the API server has etcd do every five minutes.
+    pub(crate) fn compact_etcd(&self) -> anyhow::Result<()> {
+        let address = self
+            .api_server_arguments
+            .iter()
+            .find_map(|argument| argument.strip_prefix("--etcd-servers="));
+        let address = address.context("the API server was given no etcd")?;
+        let ask = |path: &str, body: &str| plain_post(&format!("{address}{path}"), body);
+        let now: Value =
+            serde_json::from_str(&ask("/v3/kv/range", r#"{"key":"AA=="}"#).context("etcd does not answer")?)?;
+        let revision = now
+            .pointer("/header/revision")
+            .and_then(Value::as_str)
+            .context("etcd tells no revision")?;
+        let answer = ask(
+            "/v3/kv/compaction",
+            &format!(r#"{{"revision":"{revision}","physical":true}}"#),
+        );
+        answer.map(drop).context("etcd does not answer")
     }
 
     fn signal_etcd(&self, signal: &str) -> anyhow::Result<()> {
