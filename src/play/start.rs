@@ -139,8 +139,16 @@ fn files(pack: &Pack) -> Vec<PolicyFile> {
         .map(|text| PolicyFile {
             name: text.name,
             // Embedded files are UTF-8; a test of theirs says so.
-            text: String::from_utf8_lossy(&text.content).into_owned(),
+            text: without_schema_lines(&String::from_utf8_lossy(&text.content)),
         })
+        .collect()
+}
+
+/// A file without the lines that lead editors to the schema: their paths lead nowhere from the page.
+fn without_schema_lines(text: &str) -> String {
+    let lines = text.split_inclusive('\n');
+    lines
+        .filter(|line| !line.starts_with("# yaml-language-server:"))
         .collect()
 }
 
@@ -179,6 +187,14 @@ mod tests {
                 (1, [].as_slice()),
                 "{title}"
             );
+        }
+    }
+
+    #[test]
+    fn no_file_leads_to_a_schema_that_is_not_there() {
+        for file in builtin::packs().iter().flat_map(files) {
+            assert!(!file.text.contains("yaml-language-server"), "{}", file.name);
+            assert!(file.text.contains("apiVersion: runstamp.dev/v1alpha1"), "{}", file.name);
         }
     }
 
