@@ -7,7 +7,7 @@ use super::question::PolicyFile;
 use crate::builtin::{self, Pack};
 
 /// Runs to choose from: a title, and the file.
-const RUNS: [(&str, &str); 7] = [
+const RUNS: [(&str, &str); 8] = [
     (
         "A pull request's Run, run again",
         include_str!("../../policies/tests/runs/pipelines-as-code-copy.yaml"),
@@ -32,6 +32,10 @@ const RUNS: [(&str, &str); 7] = [
     (
         "Run again with kubectl",
         include_str!("../../policies/tests/runs/rerun-kubectl.yaml"),
+    ),
+    (
+        "Several Runs, as a cluster stores them",
+        include_str!("../../examples/stored-runs.yaml"),
     ),
 ];
 
@@ -182,11 +186,8 @@ mod tests {
                 run: text.to_owned(),
                 ..Question::default()
             });
-            assert_eq!(
-                (answer.runs.len(), answer.mistakes.as_slice()),
-                (1, [].as_slice()),
-                "{title}"
-            );
+            assert!(!answer.runs.is_empty(), "{title}");
+            assert_eq!(answer.mistakes, [], "{title}");
         }
     }
 

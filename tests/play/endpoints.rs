@@ -230,15 +230,10 @@ fn the_decisions_are_those_of_runstamp_review() {
         let found: Vec<&Value> = runs.iter().map(|run| &run["decision"]).collect();
         assert_eq!(found, decisions.iter().collect::<Vec<_>>(), "{path}");
         if file.starts_with("examples") {
-            let [run] = runs.as_slice() else {
-                panic!("{path} holds one Run")
-            };
             let text = printed(&arguments, "text");
-            assert!(
-                text.starts_with(run["diff"].as_str().unwrap()),
-                "{path}: {}",
-                run["diff"]
-            );
+            for run in runs {
+                assert!(text.contains(run["diff"].as_str().unwrap()), "{path}: {}", run["diff"]);
+            }
         }
         assert_eq!(answer["policySet"], decisions[0]["policySet"], "{path}");
     }
