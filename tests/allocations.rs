@@ -28,7 +28,7 @@ fn allocations(review: &[u8], set: &PolicySet, injected: usize) -> u64 {
     allocation_counter::measure(|| drop(call())).count_total
 }
 
-/// 26 when this was written: eight while reading (the Run, groups, annotations, labels, params, the stack of the JSON parser, the name
+/// 26 when this was written: eight while reading (the Run, groups, annotations, labels, params, where strings end, the name
 /// that is shown) and what the keys are declared as, lists of sources, of what they said and of candidates, the rest for the trigger
 /// context (the parts of the URL that are no part of its text), and one for the reply.
 #[test]

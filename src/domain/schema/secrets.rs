@@ -195,10 +195,8 @@ fn is_base64url(byte: u8) -> bool {
 /// `-----BEGIN RSA PRIVATE KEY-----` and its like, where its first word begins.
 fn private_key(before: &str, rest: &str) -> Option<&'static str> {
     let rest = rest.strip_prefix("BEGIN ")?;
-    if !before
-        .strip_suffix("-----")
-        .is_some_and(|before| !before.ends_with('-'))
-    {
+    let dashes = before.len() - before.trim_end_matches('-').len();
+    if dashes != "-----".len() {
         return None;
     }
     // "RSA PRIVATE KEY", "OPENSSH PRIVATE KEY", "PGP PRIVATE KEY BLOCK" and so on.
