@@ -2,10 +2,11 @@
 
 use std::collections::BTreeMap;
 
+use serde::de::IgnoredAny;
+use serde::{Deserialize, Deserializer};
+
 use super::json_reader::RawJson;
 use super::run::{CowStr, Object};
-use serde::Deserialize;
-use serde::de::IgnoredAny;
 
 /// The elements of a map or list, by the names under which managedFields knows them.
 pub type Elements<'a> = BTreeMap<CowStr<'a>, IgnoredAny>;
@@ -13,8 +14,9 @@ pub type Elements<'a> = BTreeMap<CowStr<'a>, IgnoredAny>;
 /// The fields of one manager, as far as any rule reads them.
 #[derive(Debug, Default, Deserialize)]
 pub struct ManagedEntry<'a> {
-    /// Who wrote them: the name that the client gave, or that of its program.
-    #[serde(borrow, default)]
+    /// Who wrote them: the name that the client gave, or that of its program. What is no text is as good as none: whose
+    /// fields they are does not matter to what is taken from them.
+    #[serde(borrow, default, deserialize_with = "text_or_none")]
     pub manager: CowStr<'a>,
     /// What was written.
     #[serde(borrow, rename = "fieldsV1", default)]
@@ -55,6 +57,11 @@ pub struct ManagedMetadata<'a> {
 /// The entries; nothing where they cannot be read: the API server keeps no such ones.
 pub fn read(raw: RawJson<'_>) -> Option<Vec<Object<ManagedEntry<'_>>>> {
     serde_json::from_str(raw.text()).ok()
+}
+
+fn text_or_none<'de, D: Deserializer<'de>>(deserializer: D) -> Result<CowStr<'de>, D::Error> {
+    let raw = RawJson::deserialize(deserializer)?;
+    Ok(serde_json::from_str(raw.text()).unwrap_or_default())
 }
 
 /// The value of an element of a list: `v:"VALUE"`.
