@@ -5,7 +5,7 @@ mod compiled;
 mod edit;
 mod last_good;
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use arc_swap::{ArcSwap, Guard};
@@ -15,7 +15,7 @@ use crate::diagnostics::{self, Style};
 use crate::domain::policy_set::PolicySet;
 use crate::policy_file::ReadError;
 use crate::telemetry::{Metrics, PolicyMeters};
-use aside::{aside, give_way};
+use aside::aside;
 
 pub use self::compiled::{Compiled, PolicyTexts, compile_texts};
 pub use self::edit::{Edit, EditMistake, Judgement};
@@ -24,8 +24,8 @@ pub use self::last_good::{Keeping, LARGEST_KEPT, NotKept, NotRead, Stored, keep,
 /// How many mistakes are told in one place; the rest is counted. `runstamp check` shows them all.
 const MOST_MISTAKES: usize = 20;
 
-/// How many milliseconds a request that began before may still need its policy set, at most.
-const LONGEST_REQUEST_MS: u32 = 1_000;
+/// How many milliseconds a request that began before may still need its policy set.
+const LONGEST_DECISION_MS: u32 = 100;
 
 /// A policy set, with the metrics handles that its decisions need.
 #[derive(Debug)]
@@ -125,16 +125,12 @@ pub enum Offered {
 #[derive(Debug)]
 pub struct PolicyStore {
     live: ArcSwap<LivePolicies>,
-    state: Mutex<State>,
+    /// What probes ask for: held for a moment only, since whoever answers them answers requests, too.
+    status: Mutex<PolicyStatus>,
+    /// Held while texts are compiled, so that of two offers the later one wins. It is the fingerprint of the texts that
+    /// were offered last, good or bad; `None` where they could not be read.
+    offered: Mutex<Option<[u8; 32]>>,
     metrics: Arc<Metrics>,
-}
-
-/// What only loading looks at.
-#[derive(Debug)]
-struct State {
-    status: PolicyStatus,
-    /// Of the texts that were offered last, good or bad; `None` where they could not be read.
-    fingerprint: Option<[u8; 32]>,
 }
 
 impl PolicyStore {
@@ -152,16 +148,14 @@ impl PolicyStore {
         let meters = PolicyMeters::new(&metrics, &set);
         Ok(Self {
             live: ArcSwap::from_pointee(LivePolicies { set, meters }),
-            state: Mutex::new(State {
-                status: PolicyStatus {
-                    digest,
-                    loaded_at: now,
-                    stale: None,
-                    from: PoliciesFrom::Sources,
-                    not_kept: None,
-                },
-                fingerprint: Some(fingerprint),
+            status: Mutex::new(PolicyStatus {
+                digest,
+                loaded_at: now,
+                stale: None,
+                from: PoliciesFrom::Sources,
+                not_kept: None,
             }),
+            offered: Mutex::new(Some(fingerprint)),
             metrics,
         })
     }
@@ -173,7 +167,7 @@ impl PolicyStore {
 
     /// What is known about it.
     pub fn status(&self) -> PolicyStatus {
-        self.lock().status.clone()
+        self.told().clone()
     }
 
     /// Takes policy files as they are now, or the reason why they cannot be read; `now` in seconds since 1970.
@@ -181,39 +175,37 @@ impl PolicyStore {
     /// A mistake leaves the last good set in charge.
     pub fn offer<T: Into<PolicyTexts>>(&self, texts: Result<T, ReadError>, now: i64) -> Offered {
         let texts = texts.map(Into::into);
-        aside(|| {
-            give_way();
-            self.take(texts, now)
-        })
+        aside(|| self.take(texts, now))
     }
 
     fn take(&self, texts: Result<PolicyTexts, ReadError>, now: i64) -> Offered {
-        // Held throughout, so that of two offers the later one wins. Requests never wait for it.
-        let mut state = self.lock();
+        let mut offered = lock(&self.offered);
         let texts = match texts {
             Ok(texts) => texts,
             Err(error) => {
-                state.fingerprint = None;
-                return self.refuse(&mut state, error.into());
+                *offered = None;
+                return self.refuse(error.into());
             }
         };
         let fingerprint = fingerprint(&texts);
-        if state.fingerprint == Some(fingerprint) {
+        if *offered == Some(fingerprint) {
             return Offered::Unchanged;
         }
-        state.fingerprint = Some(fingerprint);
+        *offered = Some(fingerprint);
         let set = match load(texts) {
             Ok(set) => set,
-            Err(error) => return self.refuse(&mut state, error),
+            Err(error) => return self.refuse(error),
         };
         self.metrics.set_policy_load_success(now);
         self.metrics.set_policies_stale(false);
-        state.status.stale = None;
-        state.status.from = PoliciesFrom::Sources;
-        if set.digest().as_str() == state.status.digest {
+        let mut status = self.told();
+        status.stale = None;
+        status.from = PoliciesFrom::Sources;
+        if set.digest().as_str() == status.digest {
             return Offered::Same;
         }
-        self.replace(&mut state, set, now);
+        drop(status);
+        self.replace(set, now);
         Offered::Live
     }
 
@@ -224,25 +216,28 @@ impl PolicyStore {
     pub fn stand_in(&self, texts: impl Into<PolicyTexts>, from: PoliciesFrom, now: i64) -> Result<(), LoadError> {
         let texts = texts.into();
         let set = aside(|| load(texts))?;
-        let mut state = self.lock();
-        state.status.from = from;
-        self.replace(&mut state, set, now);
+        let _others_wait = lock(&self.offered);
+        self.told().from = from;
+        self.replace(set, now);
         Ok(())
     }
 
     /// Says why the set that decides would not outlive this process; `None` where it would.
     pub fn set_not_kept(&self, why: Option<String>) {
-        self.lock().status.not_kept = why;
+        self.told().not_kept = why;
     }
 
-    fn replace(&self, state: &mut State, set: PolicySet, now: i64) {
-        state.status.digest = set.digest().as_str().to_owned();
-        state.status.loaded_at = now;
-        self.metrics.set_policy_set(&state.status.digest);
+    fn replace(&self, set: PolicySet, now: i64) {
+        let digest = set.digest().as_str().to_owned();
+        self.metrics.set_policy_set(&digest);
         let meters = PolicyMeters::new(&self.metrics, &set);
         let before = self.live.swap(Arc::new(LivePolicies { set, meters }));
+        let mut status = self.told();
+        status.digest = digest;
+        status.loaded_at = now;
+        drop(status);
         // Whoever lets go of a set last frees it, which takes far longer than a decision: that must not be a request.
-        for _ in 0..LONGEST_REQUEST_MS {
+        for _ in 0..LONGEST_DECISION_MS {
             if Arc::strong_count(&before) == 1 {
                 break;
             }
@@ -250,22 +245,27 @@ impl PolicyStore {
         }
     }
 
-    fn refuse(&self, state: &mut State, error: LoadError) -> Offered {
+    fn refuse(&self, error: LoadError) -> Offered {
         let reason = error.to_string();
-        if state.status.stale.as_ref() == Some(&reason) {
+        let mut status = self.told();
+        if status.stale.as_ref() == Some(&reason) {
             // A directory that is still missing is no second failure.
             return Offered::Unchanged;
         }
         self.metrics.count_policy_load_failure();
         self.metrics.set_policies_stale(true);
-        state.status.stale = Some(reason);
+        status.stale = Some(reason);
         Offered::Refused(error)
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, State> {
-        // The state is written field by field without anything that could panic in between.
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    fn told(&self) -> MutexGuard<'_, PolicyStatus> {
+        lock(&self.status)
     }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    // What is in them is written field by field, without anything that could panic in between.
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Reads and compiles policy files.
@@ -395,6 +395,14 @@ mod tests {
         let held = store.live();
         store.offer(Ok(texts(BETTER)), 2);
         assert_ne!(held.set.digest(), store.live().set.digest());
+    }
+
+    /// Probes are answered by the threads that answer requests.
+    #[test]
+    fn the_status_is_told_while_an_offer_is_compiled() {
+        let store = open(GOOD);
+        let _compiling = lock(&store.offered);
+        assert_eq!(store.status().digest, store.live().set.digest().as_str());
     }
 
     #[test]

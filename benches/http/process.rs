@@ -101,15 +101,13 @@ impl Server {
     /// Processor time of all its threads that live. Threads that judge large reviews may end, and their time with them.
     pub(crate) fn cpu(&self) -> anyhow::Result<Duration> {
         let tasks = format!("/proc/{}/task", self.child.id());
-        let mut nanoseconds = 0;
+        let mut total = Duration::ZERO;
         for task in fs::read_dir(&tasks).with_context(|| format!("failed to read {tasks}"))? {
-            let Ok(statistics) = fs::read_to_string(task?.path().join("schedstat")) else {
-                continue;
-            };
-            let on_cpu = statistics.split(' ').next().unwrap_or_default();
-            nanoseconds += on_cpu.parse::<u64>().context("expected nanoseconds in schedstat")?;
+            if let Ok(statistics) = fs::read_to_string(task?.path().join("schedstat")) {
+                total += on_cpu(&statistics)?;
+            }
         }
-        Ok(Duration::from_nanos(nanoseconds))
+        Ok(total)
     }
 
     /// Memory that is resident now, in bytes.
@@ -141,6 +139,17 @@ impl Drop for Server {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// Processor time of this thread. It may be late by a tick of the kernel, some milliseconds.
+pub(crate) fn own_cpu() -> anyhow::Result<Duration> {
+    on_cpu(&fs::read_to_string("/proc/thread-self/schedstat").context("failed to read schedstat")?)
+}
+
+fn on_cpu(statistics: &str) -> anyhow::Result<Duration> {
+    let nanoseconds = statistics.split(' ').next().unwrap_or_default();
+    let nanoseconds = nanoseconds.parse().context("expected nanoseconds in schedstat")?;
+    Ok(Duration::from_nanos(nanoseconds))
 }
 
 /// The binary, built with the profile of the benchmarks; or that of `RUNSTAMP_BINARY`, to compare it with another one.

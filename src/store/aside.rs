@@ -1,4 +1,4 @@
-//! Work beside requests: on a thread of its own, which gives way to them and ends with what it needed.
+//! Work beside requests: on a thread of its own, which ends with what it needed.
 
 use std::panic::resume_unwind;
 use std::thread;
@@ -11,18 +11,6 @@ pub(super) fn aside<T: Send>(work: impl FnOnce() -> T + Send) -> T {
     thread::scope(|scope| scope.spawn(work).join()).unwrap_or_else(|panic| resume_unwind(panic))
 }
 
-/// From now on this thread runs when nobody else wants to.
-///
-/// Compiling thousands of policies takes a good part of a second, and on a small machine requests would share their
-/// processor with it. The kernel weighs threads of one container against each other only, so neighbours gain nothing.
-pub(super) fn give_way() {
-    /// The most that a thread can give way.
-    const NICEST: i32 = 19;
-    // On Linux this is about one thread. A thread that may not is no slower than before.
-    #[cfg(target_os = "linux")]
-    let _ = rustix::process::nice(NICEST);
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -30,11 +18,7 @@ mod tests {
     #[test]
     fn what_is_done_aside_is_handed_back() {
         let text = "lent".to_owned();
-        let length = aside(|| {
-            give_way();
-            text.len()
-        });
-        assert_eq!(length, 4);
+        assert_eq!(aside(|| text.len()), 4);
     }
 
     #[test]
