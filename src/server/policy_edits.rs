@@ -10,7 +10,7 @@ use hyper::http::request::Parts;
 use tokio::sync::{Semaphore, watch};
 
 use super::answers::{Answered, json, text};
-use super::webhooks::{is_json, patience, receive, refuse};
+use super::webhooks::{admit, patience, refuse};
 use super::{App, PolicySources};
 use crate::policy_file::ConfigMaps;
 use crate::review::{ConfigMapReview, NotAReview, answer_config_map, read_config_map};
@@ -81,32 +81,22 @@ pub(super) async fn validate_policies(app: Arc<App>, head: Parts, mut body: Inco
     let Some(edits) = app.policy_edits.clone() else {
         return refuse(&app, Rejection::Path, &head.headers, &mut body, patience).await;
     };
-    let Ok(slot) = Arc::clone(&app.slots).try_acquire_owned() else {
-        return refuse(&app, Rejection::Overloaded, &head.headers, &mut body, patience).await;
-    };
-    let in_flight = app.metrics.enter();
-    if !is_json(&head.headers) {
-        return refuse(&app, Rejection::ContentType, &head.headers, &mut body, patience).await;
-    }
-    let (received, slot) = match receive(&app, &mut body, slot, patience).await {
-        Ok(received) => received,
-        Err(reason) => {
-            drop(in_flight);
-            return refuse(&app, reason, &head.headers, &mut body, patience).await;
-        }
+    let admitted = match admit(&app, &head.headers, &mut body, patience).await {
+        Ok(admitted) => admitted,
+        Err(answer) => return answer,
     };
     // After the body, or clients that send slowly would take the turns of others; its memory is bounded besides.
     let limit = TURN.min(patience / 2);
     let turn = tokio::time::timeout(limit, Arc::clone(&edits.turns).acquire_owned()).await;
     let Ok(Ok(turn)) = turn else {
-        drop((received, slot, in_flight));
+        drop(admitted);
         let rest = patience.saturating_sub(limit);
         return refuse(&app, Rejection::Overloaded, &head.headers, &mut body, rest).await;
     };
     let task = tokio::task::spawn_blocking(move || {
-        // They go along: a client that hangs up does not end the work.
-        let _held = (slot, in_flight, turn);
-        decide(&app, &edits, &received.bytes)
+        // Both go along: a client that hangs up does not end the work.
+        let (admitted, _turn) = (admitted, turn);
+        decide(&app, &edits, &admitted.received.bytes)
     });
     task.await
         .unwrap_or_else(|_| text(StatusCode::INTERNAL_SERVER_ERROR, "internal error"))

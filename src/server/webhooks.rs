@@ -69,27 +69,11 @@ async fn refuse_unread(app: &App, reason: Rejection, headers: &HeaderMap) -> Ans
 
 async fn review(app: Arc<App>, webhook: Webhook, head: Parts, mut body: Incoming) -> Answered {
     let patience = patience(head.uri.query());
-    // Held until the answer is made. Being at the limit is said at once: late answers cost the API server more.
-    let Ok(slot) = Arc::clone(&app.slots).try_acquire_owned() else {
-        return refuse(&app, Rejection::Overloaded, &head.headers, &mut body, patience).await;
+    let admitted = match admit(&app, &head.headers, &mut body, patience).await {
+        Ok(admitted) => admitted,
+        Err(answer) => return answer,
     };
-    let in_flight = app.metrics.enter();
-    if !is_json(&head.headers) {
-        return refuse(&app, Rejection::ContentType, &head.headers, &mut body, patience).await;
-    }
-    let (received, slot) = match receive(&app, &mut body, slot, patience).await {
-        Ok(received) => received,
-        Err(reason) => {
-            drop(in_flight);
-            return refuse(&app, reason, &head.headers, &mut body, patience).await;
-        }
-    };
-    let request = Held {
-        webhook,
-        received,
-        _slot: slot,
-        _in_flight: in_flight,
-    };
+    let request = Held { webhook, admitted };
     let unknown = match judge(&app, request).await {
         Ok(response) => return response,
         Err(unknown) => unknown,
@@ -113,8 +97,43 @@ async fn review(app: Arc<App>, webhook: Webhook, head: Parts, mut body: Incoming
     }
 }
 
+/// A request that has come whole, with everything that it holds until it is answered.
+pub(super) struct Admitted {
+    pub(super) received: Received,
+    _slot: OwnedSemaphorePermit,
+    _in_flight: InFlight,
+}
+
+/// Gives a request a slot and reads it, or answers why not.
+pub(super) async fn admit(
+    app: &App,
+    headers: &HeaderMap,
+    body: &mut Incoming,
+    patience: Duration,
+) -> Result<Admitted, Answered> {
+    // Held until the answer is made. Being at the limit is said at once: late answers cost the API server more.
+    let Ok(slot) = Arc::clone(&app.slots).try_acquire_owned() else {
+        return Err(refuse(app, Rejection::Overloaded, headers, body, patience).await);
+    };
+    let in_flight = app.metrics.enter();
+    if !is_json(headers) {
+        return Err(refuse(app, Rejection::ContentType, headers, body, patience).await);
+    }
+    match receive(app, body, slot, patience).await {
+        Ok((received, slot)) => Ok(Admitted {
+            received,
+            _slot: slot,
+            _in_flight: in_flight,
+        }),
+        Err(reason) => {
+            drop(in_flight);
+            Err(refuse(app, reason, headers, body, patience).await)
+        }
+    }
+}
+
 /// Reads the body. Whoever sends it slowly gives up the slot meanwhile, so that slow clients take none from others.
-pub(super) async fn receive(
+async fn receive(
     app: &App,
     body: &mut Incoming,
     slot: OwnedSemaphorePermit,
@@ -135,12 +154,10 @@ pub(super) async fn receive(
     Ok((received, slot))
 }
 
-/// A request that is being judged, with everything that it holds until it is answered.
+/// A request that is being judged.
 struct Held {
     webhook: Webhook,
-    received: Received,
-    _slot: OwnedSemaphorePermit,
-    _in_flight: InFlight,
+    admitted: Admitted,
 }
 
 /// A request that cannot be judged before the labels of its namespace are known.
@@ -150,7 +167,7 @@ struct UnknownNamespace {
 }
 
 async fn judge(app: &Arc<App>, request: Held) -> Result<Answered, UnknownNamespace> {
-    if request.received.bytes.len() < LARGE_REVIEW {
+    if request.admitted.received.bytes.len() < LARGE_REVIEW {
         return judge_at_once(app, request, false);
     }
     let app = Arc::clone(app);
@@ -178,7 +195,7 @@ fn judge_at_once(app: &App, request: Held, finally: bool) -> Result<Answered, Un
         }
         labels
     };
-    let (webhook, bytes) = (request.webhook, &request.received.bytes);
+    let (webhook, bytes) = (request.webhook, &request.admitted.received.bytes);
     let decided = catch_unwind(AssertUnwindSafe(|| {
         let reply = (app.answer)(webhook, bytes, &live.set, app.stance, &labels)?;
         if unknown.borrow().is_some() {
@@ -247,7 +264,7 @@ pub(super) fn patience(query: Option<&str>) -> Duration {
     stated.unwrap_or(LONGEST_PATIENCE).min(LONGEST_PATIENCE)
 }
 
-pub(super) fn is_json(headers: &HeaderMap) -> bool {
+fn is_json(headers: &HeaderMap) -> bool {
     headers
         .get(header::CONTENT_TYPE)
         .and_then(|value| value.to_str().ok())
