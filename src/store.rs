@@ -15,7 +15,7 @@ use crate::diagnostics::{self, Style};
 use crate::domain::policy_set::PolicySet;
 use crate::policy_file::ReadError;
 use crate::telemetry::{Metrics, PolicyMeters};
-use aside::aside;
+use aside::{aside, give_way};
 
 pub use self::compiled::{Compiled, PolicyTexts, compile_texts};
 pub use self::edit::{Edit, EditMistake, Judgement};
@@ -175,7 +175,10 @@ impl PolicyStore {
     /// A mistake leaves the last good set in charge.
     pub fn offer<T: Into<PolicyTexts>>(&self, texts: Result<T, ReadError>, now: i64) -> Offered {
         let texts = texts.map(Into::into);
-        aside(|| self.take(texts, now))
+        aside(|| {
+            give_way();
+            self.take(texts, now)
+        })
     }
 
     fn take(&self, texts: Result<PolicyTexts, ReadError>, now: i64) -> Offered {
@@ -215,7 +218,10 @@ impl PolicyStore {
     /// When that one holds a mistake, too.
     pub fn stand_in(&self, texts: impl Into<PolicyTexts>, from: PoliciesFrom, now: i64) -> Result<(), LoadError> {
         let texts = texts.into();
-        let set = aside(|| load(texts))?;
+        let set = aside(|| {
+            give_way();
+            load(texts)
+        })?;
         let _others_wait = lock(&self.offered);
         self.told().from = from;
         self.replace(set, now);

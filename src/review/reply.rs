@@ -3,8 +3,7 @@
 use std::borrow::Cow;
 use std::fmt::Write as _;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
+use base64_simd::STANDARD;
 
 use super::warnings::warnings;
 use super::{Stance, Subject, Webhook};
@@ -69,7 +68,7 @@ pub(super) fn write(
         }
         if !patch.is_empty() {
             json.push_str(r#","patchType":"JSONPatch","patch":""#);
-            STANDARD.encode_string(patch, &mut json);
+            STANDARD.encode_append(patch, &mut json);
             json.push('"');
         }
         push_warnings(&mut json, &warnings(decision));

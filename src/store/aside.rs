@@ -1,4 +1,4 @@
-//! Work beside requests: on a thread of its own, which ends with what it needed.
+//! Work beside requests: on a thread of its own, which gives way to them and ends with what it needed.
 
 use std::panic::resume_unwind;
 use std::thread;
@@ -11,6 +11,20 @@ pub(super) fn aside<T: Send>(work: impl FnOnce() -> T + Send) -> T {
     thread::scope(|scope| scope.spawn(work).join()).unwrap_or_else(|panic| resume_unwind(panic))
 }
 
+/// The most that a thread can give way.
+#[cfg(target_os = "linux")]
+const NICEST: i32 = 19;
+
+/// From now on this thread runs when nobody else wants to.
+///
+/// Compiling thousands of policies takes a good part of a second, and on a small machine requests would share their
+/// processor with it. The kernel weighs threads of one container against each other only, so neighbours gain nothing.
+pub(super) fn give_way() {
+    // On Linux this is about one thread. A thread that may not is no slower than before.
+    #[cfg(target_os = "linux")]
+    let _ = rustix::process::nice(NICEST);
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -19,6 +33,18 @@ mod tests {
     fn what_is_done_aside_is_handed_back() {
         let text = "lent".to_owned();
         assert_eq!(aside(|| text.len()), 4);
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn only_the_thread_that_asked_gives_way() {
+        let niceness = || rustix::process::getpriority_process(None).unwrap();
+        let before = niceness();
+        let aside_niceness = aside(|| {
+            give_way();
+            niceness()
+        });
+        assert_eq!((aside_niceness, niceness()), (NICEST, before));
     }
 
     #[test]

@@ -52,10 +52,6 @@ impl<'de: 'a, 'a> Deserialize<'de> for CowStr<'a> {
     }
 }
 
-/// Up to so many entries a key is found faster by walking than by halving: most keys differ in length already, which is seen without
-/// a look at the text, while the order of two keys under one long prefix shows only at its end.
-const MOST_WALKED: usize = 64;
-
 /// The entries for which a map that has any has room at first.
 const FIRST_ROOM: usize = 8;
 
@@ -63,11 +59,15 @@ const FIRST_ROOM: usize = 8;
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct StringMap<'a> {
     entries: Vec<(CowStr<'a>, CowStr<'a>)>,
+    index: KeyIndex,
 }
 
 impl<'a> StringMap<'a> {
     /// The map without entries.
-    pub const EMPTY: &'static StringMap<'static> = &StringMap { entries: Vec::new() };
+    pub const EMPTY: &'static StringMap<'static> = &StringMap {
+        entries: Vec::new(),
+        index: KeyIndex::EMPTY,
+    };
 
     /// Whether there are no entries.
     pub fn is_empty(&self) -> bool {
@@ -81,14 +81,15 @@ impl<'a> StringMap<'a> {
 
     /// Position and value of a key.
     pub fn find(&self, key: &str) -> Option<(usize, &str)> {
-        let position = if self.entries.len() <= MOST_WALKED {
-            self.entries.iter().position(|(candidate, _)| **candidate == *key)
-        } else {
-            self.entries
-                .binary_search_by(|(candidate, _)| (**candidate).cmp(key))
-                .ok()
-        }?;
-        self.entries.get(position).map(|(_, value)| (position, &**value))
+        if self.entries.len() > MOST_INDEXED {
+            let position = self.entries.binary_search_by(|(candidate, _)| (**candidate).cmp(key));
+            let position = position.ok()?;
+            return self.entries.get(position).map(|(_, value)| (position, &**value));
+        }
+        self.index.candidates(key).find_map(|position| {
+            let (candidate, value) = self.entries.get(position)?;
+            (**candidate == *key).then_some((position, &**value))
+        })
     }
 
     /// The value of a key.
@@ -123,8 +124,68 @@ impl<'a> StringMap<'a> {
                 )));
             }
         }
-        Ok(Self { entries })
+        let index = KeyIndex::of(&entries);
+        Ok(Self { entries, index })
     }
+}
+
+/// Maps with more entries have no index: their keys are found by halving.
+const MOST_INDEXED: usize = 64;
+
+/// Twice as many as there are entries at most, so that a search for a key that is not there soon meets an empty one.
+const SLOTS: usize = 2 * MOST_INDEXED;
+
+/// Where the keys of a small map stand: a decision asks for some 45 keys, and most Runs have few of them.
+///
+/// A key has its slot by its length and its end, in which keys of one map differ most, and the next free one where that is taken.
+/// Keys that are made to share a slot are walked over one by one, which is no more than walking over the map.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct KeyIndex {
+    /// 0 where no key is, else its position and one.
+    slots: [u8; SLOTS],
+}
+
+impl Default for KeyIndex {
+    fn default() -> Self {
+        Self::EMPTY
+    }
+}
+
+impl KeyIndex {
+    const EMPTY: Self = Self { slots: [0; SLOTS] };
+
+    fn of(entries: &[(CowStr<'_>, CowStr<'_>)]) -> Self {
+        let mut index = Self::EMPTY;
+        if entries.len() > MOST_INDEXED {
+            return index;
+        }
+        for ((key, _), position) in entries.iter().zip(1..) {
+            let mut slot = slot_of(key);
+            while index.slots.get(slot).is_some_and(|taken| *taken != 0) {
+                slot = (slot + 1) % SLOTS;
+            }
+            if let Some(free) = index.slots.get_mut(slot) {
+                *free = position;
+            }
+        }
+        index
+    }
+
+    /// The positions at which a key may stand.
+    fn candidates(&self, key: &str) -> impl Iterator<Item = usize> {
+        let slot = slot_of(key);
+        let slots = (slot..slot + SLOTS).map(|slot| self.slots.get(slot % SLOTS).copied().unwrap_or(0));
+        slots
+            .take_while(|taken| *taken != 0)
+            .map(|taken| usize::from(taken) - 1)
+    }
+}
+
+fn slot_of(key: &str) -> usize {
+    // Multiplying by odd numbers moves what differs to the upper bits.
+    let end = key.as_bytes().last_chunk().map_or(0, |end| u32::from_le_bytes(*end));
+    let mixed = end.wrapping_add(key.len() as u32).wrapping_mul(0x9e37_79b1);
+    (mixed >> (u32::BITS - SLOTS.ilog2())) as usize
 }
 
 impl<'de: 'a, 'a> Deserialize<'de> for StringMap<'a> {
@@ -163,7 +224,7 @@ mod tests {
 
     #[test]
     fn every_key_is_found_in_small_and_large_maps_and_no_other() {
-        for size in [0, 1, MOST_WALKED, MOST_WALKED + 1, 500] {
+        for size in [0, 1, MOST_INDEXED, MOST_INDEXED + 1, 500] {
             let expected: BTreeMap<String, String> = (0..size)
                 .map(|number| (format!("example.com/key-{number}"), number.to_string()))
                 .collect();
@@ -172,7 +233,24 @@ mod tests {
             for (position, (key, value)) in expected.iter().enumerate() {
                 assert_eq!(map.find(key), Some((position, value.as_str())), "{size}");
             }
-            assert_eq!(map.find("example.com/key-x"), None, "{size}");
+            for absent in ["", "x", "example.com/key-x"] {
+                assert_eq!(map.find(absent), None, "{size}");
+            }
         }
+    }
+
+    #[test]
+    fn keys_that_share_a_slot_are_all_found() {
+        // The same length and the same end.
+        let keys: Vec<String> = (0..MOST_INDEXED)
+            .map(|number| format!("{number:04}/same-end"))
+            .collect();
+        let expected: BTreeMap<&str, &str> = keys.iter().map(|key| (key.as_str(), key.as_str())).collect();
+        let json = serde_json::to_string(&expected).unwrap();
+        let map: StringMap<'_> = serde_json::from_str(&json).unwrap();
+        for (position, key) in keys.iter().enumerate() {
+            assert_eq!(map.find(key), Some((position, key.as_str())));
+        }
+        assert_eq!(map.find("9999/same-end"), None);
     }
 }
