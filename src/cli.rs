@@ -113,6 +113,28 @@ mod tests {
     }
 
     #[test]
+    fn help_is_broken_where_the_terminal_ends_and_nowhere_else() {
+        let commands = Arguments::command();
+        let nested = commands
+            .get_subcommands()
+            .flat_map(|command| std::iter::once(command).chain(command.get_subcommands()));
+        for command in std::iter::once(&commands).chain(nested) {
+            let name = command.get_name();
+            let after = command.get_after_help().map(ToString::to_string).unwrap_or_default();
+            let lines: Vec<&str> = after.lines().collect();
+            for (line, next) in lines.iter().zip(lines.iter().skip(1).chain([&""])) {
+                let is_prose = !line.is_empty() && !line.starts_with(' ');
+                let is_over = line.ends_with(['.', ':']) || next.is_empty() || next.starts_with(' ');
+                assert!(!is_prose || is_over, "{name}: a sentence is broken after \"{line}\"");
+                assert!(
+                    is_prose || line.len() <= 100,
+                    "{name}: too wide for a screen: \"{line}\""
+                );
+            }
+        }
+    }
+
+    #[test]
     fn every_command_says_what_it_does_and_shows_an_example() {
         for command in Arguments::command().get_subcommands() {
             let name = command.get_name();

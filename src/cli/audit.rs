@@ -25,22 +25,22 @@ Examples:
   runstamp audit -A
   runstamp audit -n ci --selector app=shop --policies policies/
   runstamp audit -A -o json | jq -r 'select(.kind == \"AuditFinding\") | .commands[]'
-  kubectl get pipelineruns,taskruns,customruns -A -o json --show-managed-fields | runstamp audit -f -
+  kubectl get pipelineruns -A -o json --show-managed-fields | runstamp audit -f -
 
-Asks the API server of KUBECONFIG, or of the service account of the Pod, page by page and one request at a time, and changes
+Asks the API server of KUBECONFIG, or of the service account of the Pod, page by page and one request at a time, and changes \
 nothing. It takes the right to list pipelineruns, taskruns and customruns of tekton.dev.
 
 What proves that something is wrong:
   ForeignUid         a key of Results or Chains names the UID of another Run
   ForeignNamespace   it names another namespace
-  UndeclaredWriter   state that none of the fieldManagers of its key has written, as managedFields tell
+  UndeclaredWriter   state that none of the fieldManagers of its key has written
   Copied             the Run is a copy, and what says where the other one belongs came along
-  OwnerReference     a reference to a PipelineRun that no pipelines controller has written, or that the labels contradict
+  OwnerReference     a PipelineRun as owner that no controller wrote, or that labels contradict
   ForeignStatus      the status is older than the Run
   ForeignChild       the status names a child of another Run
   Violation          an annotation or label that /validate would refuse
 
-Children may carry what their PipelineRun carries, and Runs of a backup or of another cluster what they want. Where managedFields
+Children may carry what their PipelineRun carries, and Runs of a backup or of another cluster what they want. Where managedFields \
 are missing nobody can tell who wrote what, and no Run is found for it: kubectl leaves them out without --show-managed-fields.
 
 Exit code 0: nothing is found; 1: something is; 2: not all Runs could be looked at, for want of an API server or a right.";

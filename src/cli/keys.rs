@@ -21,7 +21,7 @@ Examples:
 
 KEY is a key (one that a wildcard stands for, too), a prefix, or the name of an integration.
 
-With -o json, KEY answers one object of kind Key a line; without KEY there is one KeyList
+With -o json, KEY answers one object of kind Key a line; without KEY there is one KeyList \
 {apiVersion, kind, policySet, items}.
 A Key has:
   key, aliases         the first spelling, which may hold one *, and the others

@@ -18,15 +18,15 @@ use crate::policy_file::PolicyText;
 const EXAMPLE: &str = "\
 Examples:
   runstamp manifests | kubectl apply -f -
-  runstamp manifests --namespace ci-admission --image registry.example.com/runstamp:0.1.0 --replicas 3
+  runstamp manifests --namespace ci-admission --image registry.example.com/runstamp:0.1.0
   runstamp manifests --policies policies/ --tls cert-manager > runstamp.yaml
   runstamp manifests --observe --failure-policy Ignore
   runstamp manifests --engine map
 
-The pipelines controllers in the conditions of the webhooks are those of Settings: of the built-in ones and of --policies, whose
+The pipelines controllers in the conditions of the webhooks are those of Settings: of the built-in ones and of --policies, whose \
 files go into the ConfigMap runstamp-policies.
 
---engine map prints no server but MutatingAdmissionPolicies (Kubernetes 1.36 or newer) that reset the same keys, without a word to
+--engine map prints no server but MutatingAdmissionPolicies (Kubernetes 1.36 or newer) that reset the same keys, without a word to \
 the client: no injection, no validation, no recall of injected values.
 
 Exit code 0: printed; 2: a flag or the policies cannot be used.";

@@ -25,7 +25,7 @@ Examples:
   runstamp review -f run.yaml -o json | jq .causes
   kubectl get pipelineruns -A -o yaml | runstamp review -f - --policies new/ --against current/
 
-With --against only the Runs are shown that the two policy sets decide differently: - is what the policies of
+With --against only the Runs are shown that the two policy sets decide differently: - is what the policies of \
 --against decide, + what those of --policies do.
 
 Exit code 0: every Run is allowed; 1: a Run is refused; 2: a file or the policies cannot be read.

@@ -19,7 +19,7 @@ Examples:
   runstamp shadow -f /var/log/kubernetes/audit.log
   runstamp shadow -f audit.log -o json | jq 'select(.refused > 0) | .policy'
 
-A policy with mode: Shadow decides and changes nothing. What it would have done stands in the log of serve
+A policy with mode: Shadow decides and changes nothing. What it would have done stands in the log of serve \
 (--log-format json) and in the audit log of the API server; this sums it up, policy by policy:
   Inject, Overwrite      the key would have been put in, or would have replaced the user's value
   Violation, Warning     the Run would have been refused, or admitted with a warning

@@ -23,11 +23,11 @@ Examples:
   runstamp status --namespace ci-admission --failure-policy Ignore
   runstamp status -o json
 
-Asks the API server of KUBECONFIG, or of the service account of the Pod, and changes nothing. What every replica serves stands in
-the Lease that it renews. The webhook configurations are compared with what this version would install for the Settings of the
+Asks the API server of KUBECONFIG, or of the service account of the Pod, and changes nothing. What every replica serves stands in \
+the Lease that it renews. The webhook configurations are compared with what this version would install for the Settings of the \
 installation: those of the built-in policies, of its ConfigMaps and of --policies.
 
-Give --namespace, --failure-policy and --no-builtin as the installation has them, and --policies for the files that the replicas
+Give --namespace, --failure-policy and --no-builtin as the installation has them, and --policies for the files that the replicas \
 read by serve --policies. What manifests --policies has printed stands in a ConfigMap and is found there.
 
 Exit code 0: all is well; 1: something is not; 2: the question could not be answered, for want of an API server or a right.";

@@ -47,13 +47,13 @@ What a case may expect; what is not written is not checked, and a case must expe
   warnings           what the client is told
   causes             why the Run is refused: field and message; the message as -o json of review
                      prints it, or with the suggestion and the author that clients see
-  decision           everything, as the file of this name holds it; --update writes it, within the suite's
-                     folder, and writes no Suite: read the difference before you keep it
+  decision           everything, as the file of this name holds it. --update writes it into
+                     the folder of the suite, and no Suite: read what has changed before you keep it
 absent, removed, injected, skipped, warnings and causes are globs: * stands for any text.
-Of removed, injected, skipped, warnings and causes each must match at least one, and each one found must be matched;
+Of removed, injected, skipped, warnings and causes each must match at least one, and each one found must be matched; \
 an empty list expects none.
 
---coverage counts, in the policy files that are not built in: each policy (a case has a Run that it is for),
+--coverage counts, in the policy files that are not built in: each policy (a case has a Run that it is for), \
 each key that it injects, what it requires and constrains, and each rule of an Integration (a case breaks it).
 It changes no exit code.
 
