@@ -7,21 +7,22 @@
 # The version of rust-toolchain.toml.
 ARG RUST_VERSION=1.95.0
 FROM docker.io/library/rust:${RUST_VERSION}-bookworm AS build
-# What the crypto library is built with.
+# What the crypto library is built with, and what the profile is made with.
 RUN apt-get update \
-    && apt-get install --yes --no-install-recommends cmake \
+    && apt-get install --yes --no-install-recommends cmake curl \
     && rm -rf /var/lib/apt/lists/*
 WORKDIR /src
 # The compiler of the image, without a look at which lints a developer wants.
 ARG RUST_VERSION
 ENV RUSTUP_TOOLCHAIN=${RUST_VERSION}
+RUN rustup component add llvm-tools
 COPY . .
 # Registry and target folder are kept between builds, one of each a platform; the binary is copied out of them.
 ARG TARGETARCH
 RUN --mount=type=cache,target=/usr/local/cargo/registry,id=registry-${TARGETARCH},sharing=locked \
     --mount=type=cache,target=/src/target,id=target-${TARGETARCH},sharing=locked \
-    cargo build --locked --release --bin runstamp \
-    && install -D target/release/runstamp /out/runstamp
+    .ci/with-profile cargo build --locked --release --bin runstamp \
+    && install -D target/profiled/release/runstamp /out/runstamp
 
 # glibc and the root certificates, no shell.
 FROM gcr.io/distroless/cc-debian12:nonroot

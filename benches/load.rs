@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 use std::fs;
+use std::path::PathBuf;
 
 use runstamp::builtin;
 use runstamp::policy_file::PolicyText;
@@ -111,4 +112,10 @@ pub(crate) fn with_scripts(review: &[u8], bytes: usize) -> Vec<u8> {
             return text;
         }
     }
+}
+
+/// The binary, built with the profile of the benchmarks; or that of `RUNSTAMP_BINARY`, to compare it with another one.
+pub(crate) fn runstamp_program() -> PathBuf {
+    let named = std::env::var_os("RUNSTAMP_BINARY").filter(|path| !path.is_empty());
+    PathBuf::from(named.unwrap_or_else(|| env!("CARGO_BIN_EXE_runstamp").into()))
 }

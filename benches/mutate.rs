@@ -18,6 +18,7 @@ use runstamp::policy_file::{PolicyText, read_texts};
 use runstamp::review::{Stance, Webhook, answer};
 use serde::de::IgnoredAny;
 
+#[allow(dead_code, reason = "other benchmarks use the rest")]
 mod load;
 
 // As in the binary.

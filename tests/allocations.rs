@@ -4,6 +4,7 @@
 mod common;
 
 #[path = "../benches/load.rs"]
+#[allow(dead_code, reason = "the benchmarks use the rest")]
 mod load;
 
 use common::{set_with, starter_set};

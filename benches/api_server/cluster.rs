@@ -105,17 +105,19 @@ impl Cluster {
     pub(crate) fn runstamp(&self, name: &str, texts: Vec<PolicyText>) -> anyhow::Result<String> {
         let folder = self.plane.folder().join(format!("policies-{name}"));
         fs::create_dir_all(&folder).context("failed to create a folder of policies")?;
+        let mut arguments = Vec::new();
+        let shown = folder.display().to_string();
         for text in texts.into_iter().filter(|text| !text.builtin) {
             fs::write(folder.join(text.name), text.content).context("failed to write a policy")?;
+            // A folder without policies would be taken for one that was emptied by mistake.
+            arguments = vec!["--policies", &shown];
         }
-        let folder = folder.display().to_string();
         let options = Options {
             name: &format!("runstamp-{name}"),
-            arguments: &["--policies", &folder],
+            arguments: &arguments,
             ..Options::default()
         };
-        let program = env!("CARGO_BIN_EXE_runstamp").as_ref();
-        let server = RunstampServer::start(&self.plane, program, &options)?;
+        let server = RunstampServer::start(&self.plane, &load::runstamp_program(), &options)?;
         let address = server.url().to_owned();
         self.keep(Webhook::Runstamp(server));
         Ok(address)

@@ -9,6 +9,8 @@ use std::time::Duration;
 
 use anyhow::{Context as _, anyhow};
 
+use crate::load::runstamp_program;
+
 /// Where servers run; the load has [`LOAD_CORE`].
 const SERVER_CORE: &str = "0";
 const LOAD_CORE: &str = "1";
@@ -150,10 +152,4 @@ fn on_cpu(statistics: &str) -> anyhow::Result<Duration> {
     let nanoseconds = statistics.split(' ').next().unwrap_or_default();
     let nanoseconds = nanoseconds.parse().context("expected nanoseconds in schedstat")?;
     Ok(Duration::from_nanos(nanoseconds))
-}
-
-/// The binary, built with the profile of the benchmarks; or that of `RUNSTAMP_BINARY`, to compare it with another one.
-pub(crate) fn runstamp_program() -> PathBuf {
-    let named = std::env::var_os("RUNSTAMP_BINARY").filter(|path| !path.is_empty());
-    PathBuf::from(named.unwrap_or_else(|| env!("CARGO_BIN_EXE_runstamp").into()))
 }

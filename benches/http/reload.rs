@@ -27,7 +27,7 @@ pub(crate) fn run(stage: &Stage, options: &Options) -> anyhow::Result<()> {
         .runtime
         .block_on(connections.saturate(&server, &request, MAXIMUM))?
         .rate;
-    let time = Duration::from_secs_f64(options.seconds.max(10.0));
+    let time = Duration::from_secs_f64(options.seconds.max(20.0));
     let calm = stage
         .runtime
         .block_on(connections.ask_at_a_rate(&request, most / 2.0, time, usize::MAX / 2))?;

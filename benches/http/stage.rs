@@ -10,7 +10,8 @@ use tempfile::TempDir;
 use tokio::runtime::Runtime;
 use tokio_rustls::TlsConnector;
 
-use crate::process::{Server, runstamp_program};
+use crate::load::runstamp_program;
+use crate::process::Server;
 use crate::traffic::{Connections, runtime};
 use crate::{client, load};
 

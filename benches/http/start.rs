@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 
-use crate::process::runstamp_program;
+use crate::load::runstamp_program;
 use crate::stage::Stage;
 use crate::table::{at_most, begin, median, note};
 
