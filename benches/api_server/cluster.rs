@@ -82,16 +82,16 @@ impl Cluster {
             .map(drop)
     }
 
-    /// Starts the echo; its address.
-    pub(crate) fn echo(&self) -> anyhow::Result<String> {
+    /// Starts an echo that answers every review alike, or with the patch of Runstamp; its address.
+    pub(crate) fn echo(&self, kind: &str) -> anyhow::Result<String> {
         let files = self.plane.serving_files("echo", &["127.0.0.1", "localhost"])?;
         let program = std::env::current_exe().context("failed to find this program")?;
         let arguments = [
-            "echo".to_owned(),
+            kind.to_owned(),
             files.certificate.display().to_string(),
             files.key.display().to_string(),
         ];
-        let mut process = Supervised::start("echo", &program, &arguments, self.plane.folder(), None)?;
+        let mut process = Supervised::start(kind, &program, &arguments, self.plane.folder(), None)?;
         let printed = process.stdout_file();
         let address = process.wait_for("serving", PATIENCE, || {
             let text = fs::read_to_string(&printed).ok()?;

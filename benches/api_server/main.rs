@@ -13,6 +13,10 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, anyhow};
 use clap::Parser;
 use mimalloc::MiMalloc;
+use runstamp::domain::compile::compile;
+use runstamp::policy_file::read_texts;
+use runstamp::review::{Stance, Webhook, answer};
+use serde_json::Value;
 
 use cluster::{Cluster, Namespace};
 use table::{at_most, begin, note, percentile};
@@ -38,6 +42,10 @@ mod table;
 
 #[global_allocator]
 static ALLOCATOR: MiMalloc = MiMalloc;
+
+/// The arguments that make this program one of the echoes.
+const ECHO: &str = "echo";
+const PATCHING_ECHO: &str = "patching-echo";
 
 /// Creators at once where creates a second are counted.
 const CREATORS: usize = 4;
@@ -69,23 +77,27 @@ fn main() -> anyhow::Result<()> {
     // Two libraries that use TLS must agree on one provider.
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
     let arguments: Vec<String> = std::env::args().collect();
-    if let [_, echo, certificate, key] = arguments.as_slice()
-        && echo == "echo"
+    if let [_, kind, certificate, key] = arguments.as_slice()
+        && [ECHO, PATCHING_ECHO].contains(&kind.as_str())
     {
-        return echo::serve(Path::new(certificate), Path::new(key));
+        let more = if kind == ECHO { Vec::new() } else { patch_of_runstamp()? };
+        return echo::serve(Path::new(certificate), Path::new(key), more);
     }
     let options = Options::parse_from(arguments);
     let cluster = Cluster::start()?;
     let plain = cluster.namespace("plain", None)?;
-    let echo = cluster.namespace("echo", Some(cluster.echo()?))?;
+    let echo = cluster.namespace("echo", Some(cluster.echo(ECHO)?))?;
+    let patching = cluster.namespace("patching", Some(cluster.echo(PATCHING_ECHO)?))?;
     let nothing = cluster.namespace("nothing", Some(cluster.runstamp("nothing", Vec::new())?))?;
     let texts = load::texts_with_teams(100);
     let injecting = cluster.namespace("ci", Some(cluster.runstamp("ci", texts)?))?;
     cluster.check(&injecting, load::INJECTED)?;
     cluster.check(&nothing, 0)?;
+    cluster.check(&patching, load::INJECTED)?;
 
-    let namespaces = [&plain, &echo, &nothing, &injecting];
-    let [without, with_echo, with_nothing, with_injections] = in_turns(&cluster, namespaces, options.creates)?;
+    let namespaces = [&plain, &echo, &patching, &nothing, &injecting];
+    let [without, with_echo, with_patch, with_nothing, with_injections] =
+        in_turns(&cluster, namespaces, options.creates)?;
     begin("A create through the API server (p50, what is added to one without webhooks)");
     let p50 = |latencies: &[Duration]| percentile(&mut latencies.to_vec(), 50.0);
     let added = |latencies: &[Duration]| p50(latencies) - p50(&without);
@@ -104,13 +116,20 @@ fn main() -> anyhow::Result<()> {
         1.05,
         " ×",
     );
+    at_most(
+        "100 policies, against an echo that answers with their patch",
+        added(&with_injections) / added(&with_patch),
+        1.15,
+        1.05,
+        " ×",
+    );
     note("the echo adds", &format!("{by_echo:.2} ms"));
     println!("\n| webhook | p50 | p99 | added to p50 | creates a second, {CREATORS} at once |");
     println!("|---|---|---|---|---|");
-    let rows = ["none", "echo", "nothing to do", "100 policies"]
+    let rows = ["none", "echo", "echo with a patch", "nothing to do", "100 policies"]
         .into_iter()
         .zip(namespaces)
-        .zip([&without, &with_echo, &with_nothing, &with_injections]);
+        .zip([&without, &with_echo, &with_patch, &with_nothing, &with_injections]);
     for ((name, namespace), latencies) in rows {
         println!(
             "| {name} | {:.2} ms | {:.2} ms | {:.2} ms | {:.0} |",
@@ -124,6 +143,22 @@ fn main() -> anyhow::Result<()> {
         return Ok(());
     }
     many::compare(&cluster, &plain, options.creates)
+}
+
+/// What Runstamp answers about the Run besides that it is allowed, as a piece of JSON: patch and audit annotations.
+fn patch_of_runstamp() -> anyhow::Result<Vec<u8>> {
+    let (_, loaded) = read_texts(load::texts_with_teams(100));
+    let set = compile(loaded.definitions).set.context("the policies do not compile")?;
+    let review = load::recorded("pipelines-as-code.mutate");
+    let reply = answer(Webhook::Mutate, &review, &set, Stance::default())?;
+    let mut body: Value = serde_json::from_slice(&reply.body).context("the answer is no JSON")?;
+    let mut more = Vec::new();
+    for (name, value) in body["response"].as_object_mut().context("there is no answer")? {
+        if !["uid", "allowed"].contains(&name.as_str()) {
+            more.extend_from_slice(format!(",{}:{value}", Value::from(name.as_str())).as_bytes());
+        }
+    }
+    Ok(more)
 }
 
 /// Creates a Run in each namespace, again and again; how long each took.

@@ -23,7 +23,10 @@ use tokio_rustls::TlsAcceptor;
 const UID: &[u8] = b"\"uid\":\"";
 
 /// Serves until it is killed; says on stdout where, as `runstamp serve` does.
-pub(crate) fn serve(certificate: &Path, key: &Path) -> anyhow::Result<()> {
+///
+/// Every answer of `/mutate` holds `more` besides: nothing, or a patch and what goes with it.
+pub(crate) fn serve(certificate: &Path, key: &Path, more: Vec<u8>) -> anyhow::Result<()> {
+    let more = Bytes::from(more);
     let pair = ServingPair::from_files(certificate, key).context("failed to read the certificate")?;
     // The very settings of Runstamp.
     let tls = server_config(Arc::new(ServingIdentity::new(pair)), None).context("failed to configure TLS")?;
@@ -39,32 +42,35 @@ pub(crate) fn serve(certificate: &Path, key: &Path) -> anyhow::Result<()> {
         println!("serving https://{address}");
         loop {
             let (stream, _) = listener.accept().await.context("failed to accept")?;
-            let tls = tls.clone();
+            let (tls, more) = (tls.clone(), more.clone());
             tokio::spawn(async move {
                 // A client that goes is no matter here.
-                let _ = speak(stream, tls).await;
+                let _ = speak(stream, tls, more).await;
             });
         }
     })
 }
 
-async fn speak(stream: TcpStream, tls: TlsAcceptor) -> anyhow::Result<()> {
+async fn speak(stream: TcpStream, tls: TlsAcceptor, more: Bytes) -> anyhow::Result<()> {
     stream.set_nodelay(true)?;
     let stream = tls.accept(stream).await?;
     http1::Builder::new()
-        .serve_connection(TokioIo::new(stream), service_fn(answer))
+        .serve_connection(TokioIo::new(stream), service_fn(|request| answer(request, &more)))
         .await?;
     Ok(())
 }
 
-async fn answer(request: Request<Incoming>) -> Result<Response<Full<Bytes>>, Infallible> {
+async fn answer(request: Request<Incoming>, more: &[u8]) -> Result<Response<Full<Bytes>>, Infallible> {
+    let more = if request.uri().path() == "/mutate" { more } else { &[] };
     // A body that broke off has no uid, and the load says so.
     let body = request.into_body().collect().await.map(|body| body.to_bytes());
     let uid = body.as_deref().ok().and_then(uid).unwrap_or_default();
-    let mut answer = Vec::with_capacity(160);
+    let mut answer = Vec::with_capacity(160 + more.len());
     answer.extend_from_slice(br#"{"apiVersion":"admission.k8s.io/v1","kind":"AdmissionReview","response":{"uid":""#);
     answer.extend_from_slice(uid);
-    answer.extend_from_slice(br#"","allowed":true}}"#);
+    answer.extend_from_slice(br#"","allowed":true"#);
+    answer.extend_from_slice(more);
+    answer.extend_from_slice(b"}}");
     let mut response = Response::new(Full::new(Bytes::from(answer)));
     let json = HeaderValue::from_static("application/json");
     response.headers_mut().insert(CONTENT_TYPE, json);

@@ -78,7 +78,7 @@ fn main() -> anyhow::Result<()> {
     if let [_, echo, certificate, key] = arguments.as_slice()
         && echo == "echo"
     {
-        return echo::serve(Path::new(certificate), Path::new(key));
+        return echo::serve(Path::new(certificate), Path::new(key), Vec::new());
     }
     let options = Options::parse_from(arguments);
     let stage = stage::Stage::set()?;
