@@ -8,7 +8,6 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context as _, anyhow};
-use serde_json::{Value, json};
 
 use support::control_plane::{ControlPlane, Start, User};
 use support::manifests::{self, Local};
@@ -30,15 +29,7 @@ fn main() -> anyhow::Result<()> {
         Start::Running(plane) => plane,
         Start::Missing(sentence) => return Err(anyhow!(sentence)),
     };
-    create(&plane, &manifests::crds()?)?;
-    let established = [
-        "wait",
-        "--for=condition=Established",
-        "--timeout=60s",
-        "customresourcedefinitions",
-        "--all",
-    ];
-    plane.kubectl(&User::Admin, &established, "")?.succeeded()?;
+    plane.create_crds(&manifests::crds()?)?;
 
     let arguments: Vec<String> = env::args().skip(1).collect();
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
@@ -54,7 +45,7 @@ fn main() -> anyhow::Result<()> {
         ca_bundle: &bundle,
         namespaces: None,
     };
-    create(&plane, &manifests::local_webhooks(&local)?)?;
+    plane.create(&manifests::local_webhooks(&local)?)?;
 
     introduce(&plane, &server)?;
     tokio::runtime::Builder::new_current_thread()
@@ -84,14 +75,6 @@ fn built_binary() -> anyhow::Result<PathBuf> {
         }
     }
     Ok(profile.join("runstamp"))
-}
-
-fn create(plane: &ControlPlane, objects: &[Value]) -> anyhow::Result<()> {
-    let list = json!({ "apiVersion": "v1", "kind": "List", "items": objects });
-    plane
-        .kubectl(&User::Admin, &["create", "-f", "-"], &list.to_string())?
-        .succeeded()
-        .map(drop)
 }
 
 fn introduce(plane: &ControlPlane, server: &RunstampServer) -> anyhow::Result<()> {

@@ -26,6 +26,9 @@ mod support {
     pub(crate) mod runstamp;
 }
 
+#[path = "common/console.rs"]
+#[allow(dead_code, reason = "documents are also played without a cluster")]
+mod console;
 #[path = "common/glob.rs"]
 mod glob;
 #[path = "common/golden.rs"]

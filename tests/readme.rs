@@ -19,9 +19,12 @@ use serde_json::{Value, json};
 
 use common::golden::is_update;
 use common::{builtin_set, files_below};
+use console::{built_programs, masked, shell};
 use readme::{Exchange, README, blocks, exchanges};
 
 mod common;
+#[path = "common/console.rs"]
+mod console;
 #[path = "common/readme.rs"]
 mod readme;
 
@@ -110,7 +113,7 @@ impl Stage {
     /// Does what the command says; a command that nobody knows how to prove must not stand in the README.
     fn play(&mut self, exchange: Exchange) -> (Exchange, String) {
         let output = match exchange.command.split_whitespace().next().unwrap_or_default() {
-            "runstamp" | "sed" => self.shell(&exchange.command),
+            "runstamp" | "sed" => shell(&exchange.command, self.folder.path(), built_programs(), &[]),
             "cargo" if exchange.command == "cargo run --release -- serve --dev" => {
                 let served = Served::start();
                 let help = served.help.clone();
@@ -134,22 +137,6 @@ impl Stage {
             _ => panic!("no test knows how to prove: {}", exchange.command),
         };
         (exchange, canonical(&output))
-    }
-
-    /// Both streams of a command, in a folder of its own, with the binary under test as `runstamp`.
-    fn shell(&self, command: &str) -> String {
-        let binary = Path::new(env!("CARGO_BIN_EXE_runstamp"));
-        let mut path = binary.parent().unwrap().as_os_str().to_owned();
-        path.push(":");
-        path.push(env::var_os("PATH").unwrap_or_default());
-        let output = Command::new("sh")
-            .args(["-c", &format!("({command}) 2>&1")])
-            .current_dir(self.folder.path())
-            .env("PATH", path)
-            .env("NO_COLOR", "1")
-            .output()
-            .unwrap();
-        String::from_utf8(output.stdout).unwrap()
     }
 }
 
@@ -301,14 +288,7 @@ fn canonical(output: &str) -> String {
         (r"[^\s@]*/runstamp-dev-\d+-\d+/", "/tmp/runstamp-dev-4242-0/"),
         (r"sha256:[0-9a-f]{64}", "sha256:…"),
     ];
-    let masked = masks.iter().fold(output.to_owned(), |text, (pattern, replacement)| {
-        Regex::new(pattern)
-            .unwrap()
-            .replace_all(&text, *replacement)
-            .into_owned()
-    });
-    // Editors and Git remove white space at the ends of lines.
-    masked.lines().map(|line| format!("{}\n", line.trim_end())).collect()
+    masked(output, &masks)
 }
 
 #[test]

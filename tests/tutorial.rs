@@ -5,18 +5,18 @@
 #![cfg(test)]
 
 mod common;
+#[path = "common/console.rs"]
+mod console;
 #[path = "common/readme.rs"]
 #[allow(dead_code, reason = "the README is played elsewhere")]
 mod readme;
 #[path = "common/session.rs"]
 mod session;
 
-use std::env;
 use std::fs;
-use std::path::Path;
-use std::process::Command;
 
 use common::golden::is_update;
+use console::{built_programs, shell};
 
 const TUTORIAL: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/tutorial.md");
 
@@ -25,7 +25,7 @@ fn the_tutorial_prints_what_it_shows() {
     let markdown = fs::read_to_string(TUTORIAL).unwrap();
     let folder = tempfile::tempdir().unwrap();
     let played = session::play(&markdown, folder.path(), |command| {
-        (!command.contains("kubectl")).then(|| shell(command, folder.path()))
+        (!command.contains("kubectl")).then(|| shell(command, folder.path(), built_programs(), &[]))
     });
     assert!(played.commands >= 12, "{}", played.commands);
     if is_update() {
@@ -37,20 +37,4 @@ fn the_tutorial_prints_what_it_shows() {
         "UPDATE_GOLDENS=1 writes what is printed into the document\n{}",
         played.differences.join("\n")
     );
-}
-
-/// Both streams of a command, with the binary under test as `runstamp`.
-fn shell(command: &str, folder: &Path) -> String {
-    let binary = Path::new(env!("CARGO_BIN_EXE_runstamp"));
-    let mut path = binary.parent().unwrap().as_os_str().to_owned();
-    path.push(":");
-    path.push(env::var_os("PATH").unwrap_or_default());
-    let output = Command::new("sh")
-        .args(["-c", &format!("({command}) 2>&1")])
-        .current_dir(folder)
-        .env("PATH", path)
-        .env("NO_COLOR", "1")
-        .output()
-        .unwrap();
-    String::from_utf8(output.stdout).unwrap()
 }

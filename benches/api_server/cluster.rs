@@ -61,25 +61,13 @@ impl Cluster {
             user: User::service_account("pipelines-as-code", "pipelines-as-code-controller"),
             servers: Mutex::default(),
         };
-        cluster.apply(&manifests::crds()?)?;
-        let established = [
-            "wait",
-            "--for=condition=Established",
-            "--timeout=60s",
-            "customresourcedefinitions",
-            "--all",
-        ];
-        cluster.plane.kubectl(&User::Admin, &established, "")?.succeeded()?;
+        cluster.plane.create_crds(&manifests::crds()?)?;
         Ok(cluster)
     }
 
     /// Creates objects with kubectl.
     pub(crate) fn apply(&self, objects: &[Value]) -> anyhow::Result<()> {
-        let list = json!({ "apiVersion": "v1", "kind": "List", "items": objects });
-        self.plane
-            .kubectl(&User::Admin, &["create", "-f", "-"], &list.to_string())?
-            .succeeded()
-            .map(drop)
+        self.plane.create(objects)
     }
 
     /// Starts an echo that answers every review alike, or with the patch of Runstamp; its address.
@@ -133,7 +121,7 @@ impl Cluster {
     /// A namespace for which the shipped webhook configurations lead to an address, or for which there are none.
     pub(crate) fn namespace(&self, name: &str, webhook: Option<String>) -> anyhow::Result<Namespace> {
         let namespace = json!({ "apiVersion": "v1", "kind": "Namespace", "metadata": { "name": name } });
-        self.apply(&[namespace])?;
+        self.plane.create(&[namespace])?;
         if let Some(url) = &webhook {
             let bundle = self.plane.ca_bundle();
             let local = Local {
@@ -142,7 +130,7 @@ impl Cluster {
                 ca_bundle: &bundle,
                 namespaces: Some(json!({ "key": "kubernetes.io/metadata.name", "operator": "In", "values": [name] })),
             };
-            self.apply(&manifests::local_webhooks(&local)?)?;
+            self.plane.create(&manifests::local_webhooks(&local)?)?;
         }
         let path = format!("/apis/tekton.dev/v1/namespaces/{name}/pipelineruns");
         Ok(Namespace { path })

@@ -20,6 +20,7 @@ use serde_json::{Value, json};
 
 use crate::cluster::casts::pipeline_run;
 use crate::cluster::stage::{ALICE, Cluster, expect, wait_until};
+use crate::console;
 use crate::support::control_plane::User;
 use crate::support::control_plane::access::{Access, Answer};
 use crate::support::control_plane::programs::say;
@@ -295,9 +296,9 @@ impl<'a> Site<'a> {
         assert!(is_well, "{}: $ {command}\n{code:?}\n{printed}{said}", step.section);
         if !step.shown.is_empty() {
             // Replicas say within a second what they serve; a person would look again.
-            let shown = masked(&step.shown.join("\n"));
+            let shown = without_what_differs(&step.shown.join("\n"));
             wait_until(&format!("it prints what the document shows: $ {command}"), || {
-                let printed = masked(&String::from_utf8_lossy(&self.run(command).stdout));
+                let printed = without_what_differs(&String::from_utf8_lossy(&self.run(command).stdout));
                 expect(printed == shown, &[printed, shown.clone()])
             });
         }
@@ -584,20 +585,13 @@ fn authorities(secret: &Value) -> usize {
 }
 
 /// What differs from one time to the next, made the same.
-fn masked(output: &str) -> String {
+fn without_what_differs(output: &str) -> String {
     let masks = [
         (r"\b(?:sha256:)?(?:[0-9a-f]{64}|[0-9a-f]{8}…|…)", "DIGEST"),
         (r"[0-9-]{10}T[0-9:]{8}Z", "TIME"),
         (r"runstamp-\d+", "REPLICA"),
         (r"(?m)^(?:\d+m)?\d+s ", "AGE "),
         (r"[ \t]+", " "),
-        (r"(?m) +$", ""),
     ];
-    let all = masks.iter().fold(output.to_owned(), |text, (pattern, replacement)| {
-        Regex::new(pattern)
-            .unwrap()
-            .replace_all(&text, *replacement)
-            .into_owned()
-    });
-    all.trim().to_owned()
+    console::masked(output, &masks).trim().to_owned()
 }

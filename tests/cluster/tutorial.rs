@@ -6,11 +6,11 @@
 use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::Path;
-use std::process::Command;
 
 use serde_json::{Value, json};
 
 use crate::cluster::stage::{ALICE, Cluster, Namespace, expect, wait_until};
+use crate::console::shell;
 use crate::golden::is_update;
 use crate::session;
 use crate::support::control_plane::User;
@@ -37,7 +37,7 @@ fn tutorial_every_command_prints_what_it_shows() {
     let played = session::play(&markdown, folder.path(), |command| {
         fs::write(folder.path().join("serve.log"), server.log()).unwrap();
         let before = policies_of(&server);
-        let output = shell(&cluster, folder.path(), programs.path(), command);
+        let output = typed(&cluster, folder.path(), programs.path(), command);
         if command.contains("kubectl apply") {
             wait_until("the policies are live", || {
                 let now = policies_of(&server);
@@ -94,23 +94,17 @@ fn policies_of(server: &RunstampServer) -> Value {
 }
 
 /// Both streams of a command. Alice works in the namespace of her team, an administrator in that of Runstamp.
-fn shell(cluster: &Cluster, folder: &Path, programs: &Path, command: &str) -> String {
+fn typed(cluster: &Cluster, folder: &Path, programs: &Path, command: &str) -> String {
     let user = if command.contains(&format!("-n {TEAM} ")) {
         ALICE
     } else {
         User::Admin
     };
-    let path = std::env::var("PATH").unwrap_or_default();
-    let command = command.replace(LOGS, "cat serve.log");
-    let output = Command::new("sh")
-        .args(["-c", &format!("({command}) 2>&1")])
-        .current_dir(folder)
-        .env("PATH", format!("{}:{path}", programs.display()))
-        .env("HOME", folder)
-        .env("KUBECONFIG", cluster.plane().kubeconfig(&user).unwrap())
-        .env("NO_COLOR", "1")
-        .env("NO_PROXY", "*")
-        .output()
-        .unwrap();
-    String::from_utf8(output.stdout).unwrap()
+    let kubeconfig = cluster.plane().kubeconfig(&user).unwrap();
+    let environment = [
+        ("HOME", folder),
+        ("KUBECONFIG", &kubeconfig),
+        ("NO_PROXY", Path::new("*")),
+    ];
+    shell(&command.replace(LOGS, "cat serve.log"), folder, programs, &environment)
 }

@@ -3,8 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use regex::Regex;
-
+use crate::console::masked;
 use crate::readme::{blocks, exchanges};
 
 /// What came of a document.
@@ -71,12 +70,5 @@ fn canonical(output: &str) -> String {
         (r"sha256:[0-9a-f]{64}", "sha256:…"),
         (r"\bship-[a-z0-9]{5}\b", "ship-x7k2q"),
     ];
-    let masked = masks.iter().fold(output.to_owned(), |text, (pattern, replacement)| {
-        Regex::new(pattern)
-            .unwrap()
-            .replace_all(&text, *replacement)
-            .into_owned()
-    });
-    // Editors and Git remove white space at the ends of lines.
-    masked.lines().map(|line| format!("{}\n", line.trim_end())).collect()
+    masked(output, &masks)
 }

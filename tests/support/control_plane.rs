@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, anyhow};
 use hyper::Method;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use access::{Access, Answer};
 use credentials::{Authority, ServingFiles, TokenKey};
@@ -146,6 +146,27 @@ impl ControlPlane {
     /// Runs kubectl as a user and hands back what it printed.
     pub(crate) fn kubectl(&self, user: &User, arguments: &[&str], stdin: &str) -> anyhow::Result<Kubectl> {
         run_kubectl(&self.programs, &self.folder, &self.kubeconfig(user)?, arguments, stdin)
+    }
+
+    /// Creates objects with kubectl, as the administrator.
+    pub(crate) fn create(&self, objects: &[Value]) -> anyhow::Result<()> {
+        let list = json!({ "apiVersion": "v1", "kind": "List", "items": objects });
+        self.kubectl(&User::Admin, &["create", "-f", "-"], &list.to_string())?
+            .succeeded()
+            .map(drop)
+    }
+
+    /// Creates CRDs and waits until the API server has made room for their objects.
+    pub(crate) fn create_crds(&self, crds: &[Value]) -> anyhow::Result<()> {
+        self.create(crds)?;
+        let established = [
+            "wait",
+            "--for=condition=Established",
+            "--timeout=60s",
+            "customresourcedefinitions",
+            "--all",
+        ];
+        self.kubectl(&User::Admin, &established, "")?.succeeded().map(drop)
     }
 
     /// Sends one request as the user and waits for the answer.
