@@ -160,6 +160,8 @@ struct App {
     slots: Arc<Semaphore>,
     /// For requests whose body does not come at once: they wait here, where they take nobody's slot.
     slow_slots: Arc<Semaphore>,
+    /// Whose turn it is to be judged, of the large ones.
+    large_reviews: Arc<Semaphore>,
     memory: body::Memory,
     policies: Arc<PolicyStore>,
     policy_edits: Option<Arc<PolicyEdits>>,
@@ -199,6 +201,7 @@ impl Server {
             app: Arc::new(App {
                 slots: semaphore(config.limits.max_in_flight),
                 slow_slots: semaphore(config.limits.max_in_flight),
+                large_reviews: semaphore(webhooks::LARGE_REVIEWS_AT_ONCE),
                 memory: body::Memory::new(config.limits.max_buffered_bytes),
                 limits: config.limits,
                 stance: config.stance,

@@ -67,6 +67,61 @@ fn the_size_of_spec_costs_only_its_nested_metadata() {
     assert!(more <= tasks as u64 + 20, "{more} more allocations for {tasks} tasks");
 }
 
+/// What making an answer takes at most, in sizes of the body: the memory limit of the manifests rests on it. The worst
+/// are empty finalizers, three bytes of a body each and 24 of memory, twice where the list has just grown.
+const MOST_TIMES_THE_BODY: usize = 20;
+
+#[test]
+fn no_body_makes_an_answer_take_many_times_its_size() {
+    let review = String::from_utf8(load::recorded("root-create.mutate")).unwrap();
+    let many = |piece: &str| vec![piece; 1_000_000 / (piece.len() + 1)].join(",");
+    let entries = |count: usize| -> String {
+        let entries: Vec<String> = (0..count).map(|number| format!("\"k{number:06}\":\"\"")).collect();
+        entries.join(",")
+    };
+    let spec = |fields: &str| review.replacen("\"spec\":{", &format!("\"spec\":{{{fields},"), 1);
+    let metadata = |fields: &str| review.replacen("\"metadata\":{", &format!("\"metadata\":{{{fields},"), 1);
+    // The API server completes what is sent to it as `{}`.
+    let owner = r#"{"apiVersion":"","kind":"","name":"","uid":""}"#;
+    let label = r#"{"metadata":{"labels":{"a":""}}}"#;
+    for (what, body) in [
+        (
+            "empty taskRunSpecs",
+            spec(&format!("\"taskRunSpecs\":[{}]", many("{}"))),
+        ),
+        (
+            "numbers as tasks",
+            spec(&format!("\"pipelineSpec\":{{\"tasks\":[{}]}}", many("0"))),
+        ),
+        ("a label each", spec(&format!("\"taskRunSpecs\":[{}]", many(label)))),
+        (
+            "many labels of one task",
+            spec(&format!(
+                "\"taskRunSpecs\":[{{\"metadata\":{{\"labels\":{{{}}}}}}}]",
+                entries(80_000)
+            )),
+        ),
+        ("nameless params", spec(&format!("\"params\":[{}]", many("{}")))),
+        (
+            "params with a name",
+            spec(&format!("\"params\":[{}]", many(r#"{"name":""}"#))),
+        ),
+        ("finalizers", metadata(&format!("\"finalizers\":[{}]", many("\"\"")))),
+        ("owners", metadata(&format!("\"ownerReferences\":[{}]", many(owner)))),
+        (
+            "managedFields",
+            metadata(&format!("\"managedFields\":[{}]", many("{}"))),
+        ),
+    ] {
+        assert!(body.len() > 900_000, "{what}: the review holds what is replaced");
+        let set = starter_set();
+        let call = || drop(answer(Webhook::Mutate, body.as_bytes(), &set, Stance::default()));
+        let peak = allocation_counter::measure(call).bytes_max;
+        let most = (MOST_TIMES_THE_BODY * body.len()) as u64;
+        assert!(peak <= most, "{what}: {peak} bytes for a body of {}", body.len());
+    }
+}
+
 #[test]
 fn only_a_path_without_a_fast_form_builds_the_document_tree() {
     let policy = |path: &str| {

@@ -26,6 +26,10 @@ use crate::telemetry::{InFlight, Rejection, log_reply};
 /// smaller ones are done sooner than a thread would have begun; the largest would keep others waiting for milliseconds.
 const LARGE_REVIEW: usize = 256 * 1024;
 
+/// Large reviews that are judged at once. What is read of a body can take many times its size, if it was made for that;
+/// so many bodies of the largest size stay below the memory limit of the manifests.
+pub(super) const LARGE_REVIEWS_AT_ONCE: usize = 2;
+
 /// How long a body may take before its sender counts as slow. The API server sends it along with the head.
 const SLOW: Duration = Duration::from_millis(250);
 
@@ -91,9 +95,10 @@ async fn review(app: Arc<App>, webhook: Webhook, head: Parts, mut body: Incoming
             );
         }
     }
-    match judge_finally(app, unknown.request).await {
-        Some(response) => response,
-        None => text(StatusCode::INTERNAL_SERVER_ERROR, "internal error"),
+    // With what is known of the namespace now.
+    match judge_aside(app, unknown.request, true).await {
+        Ok(response) => response,
+        Err(_) => text(StatusCode::INTERNAL_SERVER_ERROR, "internal error"),
     }
 }
 
@@ -160,6 +165,12 @@ struct Held {
     admitted: Admitted,
 }
 
+impl Held {
+    fn is_large(&self) -> bool {
+        self.admitted.received.bytes.len() >= LARGE_REVIEW
+    }
+}
+
 /// A request that cannot be judged before the labels of its namespace are known.
 struct UnknownNamespace {
     namespace: String,
@@ -167,20 +178,27 @@ struct UnknownNamespace {
 }
 
 async fn judge(app: &Arc<App>, request: Held) -> Result<Answered, UnknownNamespace> {
-    if request.admitted.received.bytes.len() < LARGE_REVIEW {
-        return judge_at_once(app, request, false);
+    if request.is_large() {
+        return judge_aside(Arc::clone(app), request, false).await;
     }
-    let app = Arc::clone(app);
-    // Everything that is held goes along: a client that hangs up does not end the work.
-    tokio::task::spawn_blocking(move || judge_at_once(&app, request, false))
-        .await
-        .unwrap_or_else(|_| Ok(text(StatusCode::INTERNAL_SERVER_ERROR, "internal error")))
+    judge_at_once(app, request, false)
 }
 
-/// The same with what is known of the namespace now.
-async fn judge_finally(app: Arc<App>, request: Held) -> Option<Answered> {
-    let judged = tokio::task::spawn_blocking(move || judge_at_once(&app, request, true).ok());
-    judged.await.ok().flatten()
+/// The same on a thread of its own; a large review waits until it is its turn.
+async fn judge_aside(app: Arc<App>, request: Held, finally: bool) -> Result<Answered, UnknownNamespace> {
+    let turn = if request.is_large() {
+        Arc::clone(&app.large_reviews).acquire_owned().await.ok()
+    } else {
+        None
+    };
+    // Everything that is held goes along: a client that hangs up does not end the work.
+    let judged = tokio::task::spawn_blocking(move || {
+        let _turn = turn;
+        judge_at_once(&app, request, finally)
+    });
+    judged
+        .await
+        .unwrap_or_else(|_| Ok(text(StatusCode::INTERNAL_SERVER_ERROR, "internal error")))
 }
 
 /// Decides, counts and logs; where the namespace is not known and that matters, only `finally`.

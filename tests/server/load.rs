@@ -68,6 +68,55 @@ async fn one_more_than_the_limit_is_turned_away_at_once() {
     assert_eq!(answer.status, 200, "the same connection may try again");
 }
 
+/// The large reviews that are being judged, the most that ever were at once, and whether they may end.
+static JUDGED: (Mutex<(usize, usize, bool)>, Condvar) = (Mutex::new((0, 0, false)), Condvar::new());
+
+fn hold_large<'a>(
+    webhook: Webhook,
+    body: &'a [u8],
+    set: &PolicySet,
+    stance: Stance,
+    namespaces: LabelsOf<'_>,
+) -> Result<Reply<'a>, NotAReview> {
+    if body.len() >= LARGE {
+        let mut judged = JUDGED.0.lock().unwrap();
+        judged.0 += 1;
+        judged.1 = judged.1.max(judged.0);
+        // Not for ever: a test that fails must end.
+        let held = JUDGED
+            .1
+            .wait_timeout_while(judged, Duration::from_secs(20), |(_, _, may_end)| !*may_end);
+        judged = held.unwrap().0;
+        judged.0 -= 1;
+    }
+    allow(webhook, body, set, stance, namespaces)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_large_reviews_are_judged_at_once_and_the_others_wait() {
+    let server = TestServer::start_with(|config| config.answer = hold_large);
+    let body = review("large", LARGE);
+    let mut clients = Vec::new();
+    for _ in 0..6 {
+        let mut client = server.client().await;
+        client.send(post_head("/mutate", body.len()).as_bytes()).await.unwrap();
+        client.send(body.as_bytes()).await.unwrap();
+        clients.push(client);
+    }
+    eventually("all have come and two are judged", async || {
+        server.metric("runstamp_in_flight_reviews") == Some(6.0) && JUDGED.0.lock().unwrap().0 == 2
+    })
+    .await;
+    let small = within(server.client().await.post("/mutate", &review("small", 0))).await;
+    assert_eq!(small.status, 200, "a small one waits for none of them");
+    JUDGED.0.lock().unwrap().2 = true;
+    JUDGED.1.notify_all();
+    for mut client in clients {
+        assert_eq!(within(client.answer()).await.status, 200);
+    }
+    assert_eq!(JUDGED.0.lock().unwrap().1, 2);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_slow_client_takes_nobody_s_slot() {
     let server = TestServer::start_with(|config| config.limits.max_in_flight = 1);

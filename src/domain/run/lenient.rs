@@ -6,7 +6,7 @@ use std::marker::PhantomData;
 
 use serde::de::{Deserialize, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
-use super::string_map::{CowStr, StringMap};
+use super::string_map::{CowStr, Entries};
 use crate::domain::field_path::FieldPath;
 use crate::domain::json_reader::RawJson;
 use crate::domain::path::Shape;
@@ -65,9 +65,9 @@ pub struct NestedMetadata<'a> {
     place: NestedPlace,
     index: usize,
     /// Its annotations.
-    pub annotations: StringMap<'a>,
+    pub annotations: Entries<'a>,
     /// Its labels.
-    pub labels: StringMap<'a>,
+    pub labels: Entries<'a>,
 }
 
 impl NestedMetadata<'_> {
@@ -108,6 +108,11 @@ trait FromJson<'de>: Default {
 
     fn from_text(_text: Cow<'de, str>) -> Self {
         Self::default()
+    }
+
+    /// Whether nothing was found in it that is looked for.
+    fn is_nothing(&self) -> bool {
+        false
     }
 }
 
@@ -163,13 +168,27 @@ impl<'de, T: FromJson<'de>> Deserialize<'de> for Lenient<T> {
     }
 }
 
-impl<'de, T: FromJson<'de>> FromJson<'de> for Vec<T> {
+/// The items of a list in which something was found, each with its position in the list.
+///
+/// The others are not kept: `{}` takes two bytes of a body, and what is read of an item takes many times as much.
+struct Found<T>(Vec<(usize, T)>);
+
+impl<T> Default for Found<T> {
+    fn default() -> Self {
+        Self(Vec::new())
+    }
+}
+
+impl<'de, T: FromJson<'de>> FromJson<'de> for Found<T> {
     fn from_seq<A: SeqAccess<'de>>(mut seq: A) -> Result<Self, A::Error> {
-        let mut items = Self::new();
-        while let Some(Lenient(item)) = seq.next_element()? {
-            items.push(item);
+        let (mut found, mut index) = (Vec::new(), 0);
+        while let Some(Lenient(item)) = seq.next_element::<Lenient<T>>()? {
+            if !item.is_nothing() {
+                found.push((index, item));
+            }
+            index += 1;
         }
-        Ok(items)
+        Ok(Self(found))
     }
 }
 
@@ -188,12 +207,12 @@ impl<'de> FromJson<'de> for Spec<'de> {
         while let Some(key) = map.next_key::<Key<'de>>()? {
             match &*key {
                 "params" => {
-                    let Lenient(params) = map.next_value::<Lenient<Vec<MaybeParam<'de>>>>()?;
-                    spec.params = params.into_iter().filter_map(|MaybeParam(param)| param).collect();
+                    let Lenient(Found(params)) = map.next_value::<Lenient<Found<MaybeParam<'de>>>>()?;
+                    spec.params = params.into_iter().filter_map(|(_, MaybeParam(param))| param).collect();
                 }
                 "status" => spec.status = map.next_value::<Lenient<_>>()?.0,
                 "taskRunSpecs" => {
-                    let Lenient(items) = map.next_value::<Lenient<Vec<WithMetadata<'de>>>>()?;
+                    let Lenient(items) = map.next_value::<Lenient<Found<WithMetadata<'de>>>>()?;
                     spec.push_nested(NestedPlace::TaskRunSpecs, items);
                 }
                 "pipelineSpec" => {
@@ -211,18 +230,16 @@ impl<'de> FromJson<'de> for Spec<'de> {
 }
 
 impl<'a> Spec<'a> {
-    fn push_nested(&mut self, place: NestedPlace, items: impl IntoIterator<Item = impl Into<MetadataMaps<'a>>>) {
-        for (index, item) in items.into_iter().enumerate() {
+    fn push_nested(&mut self, place: NestedPlace, items: Found<impl Into<MetadataMaps<'a>>>) {
+        self.nested.extend(items.0.into_iter().map(|(index, item)| {
             let MetadataMaps { annotations, labels } = item.into();
-            if !annotations.is_empty() || !labels.is_empty() {
-                self.nested.push(NestedMetadata {
-                    place,
-                    index,
-                    annotations,
-                    labels,
-                });
+            NestedMetadata {
+                place,
+                index,
+                annotations,
+                labels,
             }
-        }
+        }));
     }
 }
 
@@ -250,13 +267,17 @@ impl<'de> FromJson<'de> for MaybeParam<'de> {
         }
         Ok(Self(name.map(|name| Param { name, value })))
     }
+
+    fn is_nothing(&self) -> bool {
+        self.0.is_none()
+    }
 }
 
 /// The maps of a `metadata` inside `spec`.
 #[derive(Default)]
 struct MetadataMaps<'a> {
-    annotations: StringMap<'a>,
-    labels: StringMap<'a>,
+    annotations: Entries<'a>,
+    labels: Entries<'a>,
 }
 
 impl<'de> FromJson<'de> for MetadataMaps<'de> {
@@ -274,9 +295,13 @@ impl<'de> FromJson<'de> for MetadataMaps<'de> {
         }
         Ok(maps)
     }
+
+    fn is_nothing(&self) -> bool {
+        self.annotations.is_empty() && self.labels.is_empty()
+    }
 }
 
-fn string_map(raw: RawJson<'_>) -> StringMap<'_> {
+fn string_map(raw: RawJson<'_>) -> Entries<'_> {
     // Small maps: the quick reader would ask for memory to find where their strings end.
     serde_json::from_str(raw.text()).unwrap_or_default()
 }
@@ -289,6 +314,10 @@ impl<'de> FromJson<'de> for WithMetadata<'de> {
     fn from_map<A: MapAccess<'de>>(map: A) -> Result<Self, A::Error> {
         only_field(map, "metadata").map(Self)
     }
+
+    fn is_nothing(&self) -> bool {
+        self.0.is_nothing()
+    }
 }
 
 /// An object of which only `taskSpec` is read, and of that only `metadata`.
@@ -298,6 +327,10 @@ struct WithTaskSpec<'a>(WithMetadata<'a>);
 impl<'de> FromJson<'de> for WithTaskSpec<'de> {
     fn from_map<A: MapAccess<'de>>(map: A) -> Result<Self, A::Error> {
         only_field(map, "taskSpec").map(Self)
+    }
+
+    fn is_nothing(&self) -> bool {
+        self.0.is_nothing()
     }
 }
 
@@ -315,8 +348,8 @@ impl<'a> From<WithTaskSpec<'a>> for MetadataMaps<'a> {
 
 #[derive(Default)]
 struct PipelineSpec<'a> {
-    tasks: Vec<WithTaskSpec<'a>>,
-    finally: Vec<WithTaskSpec<'a>>,
+    tasks: Found<WithTaskSpec<'a>>,
+    finally: Found<WithTaskSpec<'a>>,
 }
 
 impl<'de> FromJson<'de> for PipelineSpec<'de> {

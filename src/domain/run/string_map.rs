@@ -55,61 +55,23 @@ impl<'de: 'a, 'a> Deserialize<'de> for CowStr<'a> {
 /// The entries for which a map that has any has room at first.
 const FIRST_ROOM: usize = 8;
 
-/// A map of strings, sorted by key, each key once.
+/// The entries of a map of strings, sorted by key, each key once.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct StringMap<'a> {
-    entries: Vec<(CowStr<'a>, CowStr<'a>)>,
-    index: KeyIndex,
-}
+pub struct Entries<'a>(Vec<(CowStr<'a>, CowStr<'a>)>);
 
-impl<'a> StringMap<'a> {
-    /// The map without entries.
-    pub const EMPTY: &'static StringMap<'static> = &StringMap {
-        entries: Vec::new(),
-        index: KeyIndex::EMPTY,
-    };
-
-    /// Whether there are no entries.
+impl<'a> Entries<'a> {
+    /// Whether there are none.
     pub fn is_empty(&self) -> bool {
-        self.entries.is_empty()
-    }
-
-    /// How many entries there are.
-    pub fn len(&self) -> usize {
-        self.entries.len()
-    }
-
-    /// Position and value of a key.
-    pub fn find(&self, key: &str) -> Option<(usize, &str)> {
-        if self.entries.len() > MOST_INDEXED {
-            let position = self.entries.binary_search_by(|(candidate, _)| (**candidate).cmp(key));
-            let position = position.ok()?;
-            return self.entries.get(position).map(|(_, value)| (position, &**value));
-        }
-        self.index.candidates(key).find_map(|position| {
-            let (candidate, value) = self.entries.get(position)?;
-            (**candidate == *key).then_some((position, &**value))
-        })
-    }
-
-    /// The value of a key.
-    pub fn get(&self, key: &str) -> Option<&str> {
-        self.find(key).map(|(_, value)| value)
-    }
-
-    /// The value of a key, borrowed from where the map was read.
-    pub fn get_borrowed(&self, key: &str) -> Option<Cow<'a, str>> {
-        let (position, _) = self.find(key)?;
-        self.entries.get(position).map(|(_, value)| value.0.clone())
+        self.0.is_empty()
     }
 
     /// Keys and values, sorted by key.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
-        self.entries.iter().map(|(key, value)| (&**key, &**value))
+        self.0.iter().map(|(key, value)| (&**key, &**value))
     }
 
     /// Sorts what the body held and refuses a key that stands there twice: JSON Patch could not tell which is meant.
-    fn from_entries<E: Error>(mut entries: Vec<(CowStr<'a>, CowStr<'a>)>) -> Result<Self, E> {
+    fn from_read<E: Error>(mut entries: Vec<(CowStr<'a>, CowStr<'a>)>) -> Result<Self, E> {
         // The API server sends maps sorted, so this is one pass over the keys and no sorting.
         if !entries.is_sorted_by(|(left, _), (right, _)| left < right) {
             entries.sort_by(|(left, _), (right, _)| left.cmp(right));
@@ -124,8 +86,62 @@ impl<'a> StringMap<'a> {
                 )));
             }
         }
-        let index = KeyIndex::of(&entries);
-        Ok(Self { entries, index })
+        Ok(Self(entries))
+    }
+}
+
+/// A map of strings in which keys are looked for: entries, and where they stand.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct StringMap<'a> {
+    entries: Entries<'a>,
+    index: KeyIndex,
+}
+
+impl<'a> StringMap<'a> {
+    /// The map without entries.
+    pub const EMPTY: &'static StringMap<'static> = &StringMap {
+        entries: Entries(Vec::new()),
+        index: KeyIndex::EMPTY,
+    };
+
+    /// Whether there are no entries.
+    pub fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
+    /// How many entries there are.
+    pub fn len(&self) -> usize {
+        self.entries.0.len()
+    }
+
+    /// Position and value of a key.
+    pub fn find(&self, key: &str) -> Option<(usize, &str)> {
+        let entries = &self.entries.0;
+        if entries.len() > MOST_INDEXED {
+            let position = entries.binary_search_by(|(candidate, _)| (**candidate).cmp(key));
+            let position = position.ok()?;
+            return entries.get(position).map(|(_, value)| (position, &**value));
+        }
+        self.index.candidates(key).find_map(|position| {
+            let (candidate, value) = entries.get(position)?;
+            (**candidate == *key).then_some((position, &**value))
+        })
+    }
+
+    /// The value of a key.
+    pub fn get(&self, key: &str) -> Option<&str> {
+        self.find(key).map(|(_, value)| value)
+    }
+
+    /// The value of a key, borrowed from where the map was read.
+    pub fn get_borrowed(&self, key: &str) -> Option<Cow<'a, str>> {
+        let (position, _) = self.find(key)?;
+        self.entries.0.get(position).map(|(_, value)| value.0.clone())
+    }
+
+    /// Keys and values, sorted by key.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.entries.iter()
     }
 }
 
@@ -190,10 +206,18 @@ fn slot_of(key: &str) -> usize {
 
 impl<'de: 'a, 'a> Deserialize<'de> for StringMap<'a> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let entries = Entries::deserialize(deserializer)?;
+        let index = KeyIndex::of(&entries.0);
+        Ok(Self { entries, index })
+    }
+}
+
+impl<'de: 'a, 'a> Deserialize<'de> for Entries<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         struct Map;
 
         impl<'de> Visitor<'de> for Map {
-            type Value = StringMap<'de>;
+            type Value = Entries<'de>;
 
             fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
                 formatter.write_str("a map of strings")
@@ -208,7 +232,7 @@ impl<'de: 'a, 'a> Deserialize<'de> for StringMap<'a> {
                     }
                     entries.push(entry);
                 }
-                StringMap::from_entries(entries)
+                Entries::from_read(entries)
             }
         }
 
