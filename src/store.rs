@@ -194,8 +194,11 @@ impl PolicyStore {
         if *offered == Some(fingerprint) {
             return Offered::Unchanged;
         }
+        // Should reading them end in a panic, nothing is known of them: the same texts are read again next time.
+        *offered = None;
+        let loaded = load(texts);
         *offered = Some(fingerprint);
-        let set = match load(texts) {
+        let set = match loaded {
             Ok(set) => set,
             Err(error) => return self.refuse(error),
         };
@@ -218,14 +221,14 @@ impl PolicyStore {
     /// When that one holds a mistake, too.
     pub fn stand_in(&self, texts: impl Into<PolicyTexts>, from: PoliciesFrom, now: i64) -> Result<(), LoadError> {
         let texts = texts.into();
-        let set = aside(|| {
+        aside(|| {
             give_way();
-            load(texts)
-        })?;
-        let _others_wait = lock(&self.offered);
-        self.told().from = from;
-        self.replace(set, now);
-        Ok(())
+            let _others_wait = lock(&self.offered);
+            let set = load(texts)?;
+            self.told().from = from;
+            self.replace(set, now);
+            Ok(())
+        })
     }
 
     /// Says why the set that decides would not outlive this process; `None` where it would.
@@ -270,7 +273,7 @@ impl PolicyStore {
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    // What is in them is written field by field, without anything that could panic in between.
+    // What is in them is whole at any moment: each field is told by itself, and texts are forgotten before they are read.
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 

@@ -123,7 +123,7 @@ fn a_policy_in_shadow_mode_tells_what_it_does_when_it_acts() {
     let pools = pools(&POLICIES);
     let changes = RefCell::new(0);
     let refusals = RefCell::new(0);
-    for name in ["github-status", "overwrite", "late", "strict", "shadow"] {
+    for name in ["github-status", "overwrite", "late", "strict", "shadow", "own-terms"] {
         let (trial, real) = (with_mode(name, "Shadow"), with_mode(name, "Enforce"));
         check(300, runs(&pools), |drawn| {
             let review = review_of(&drawn);

@@ -92,8 +92,8 @@ struct Expected {
     /// Globs that some line of the trace matches.
     #[serde(default)]
     trace: Vec<String>,
-    /// Policy, outcome and field of what shadow policies would have done; not compared where absent.
-    shadow: Option<BTreeSet<String>>,
+    /// Policy, outcome and field of what shadow policies would have done, in that order; not compared where absent.
+    shadow: Option<Vec<String>>,
     /// The patch, operation by operation; not compared where absent.
     patch: Option<Value>,
     /// Annotations of the Run in the end.
@@ -226,7 +226,7 @@ fn check(folder: &Path, (builtin, starter): &(PolicySet, PolicySet)) -> Vec<Stri
     if let Some(shadow) = &expected.shadow {
         let found = verdicts.iter().flat_map(|decision| &decision.shadow);
         let found = found.map(|shadow| format!("{} {} {}", shadow.policy, shadow.outcome, shadow.field));
-        compare("shadow", &found.collect::<BTreeSet<_>>(), shadow);
+        compare("shadow", &found.collect::<Vec<_>>(), shadow);
     }
     if let Some(patch) = &expected.patch {
         compare(

@@ -117,7 +117,6 @@ pub fn inject<'f>(
 ) -> Injections<'f> {
     let constraints = policies
         .iter()
-        .filter(|policy| policy.mode == Mode::Enforce)
         .flat_map(|policy| policy.constraints.iter().map(|constraint| (&***policy, constraint)))
         .collect();
     let view = reading.view();
@@ -211,7 +210,7 @@ impl<'f> Injector<'f, '_, '_> {
             Some(claim) => return Standing::Blocked(format!("policy {} has set it", claim.policy.name)),
             None => {}
         }
-        if let Err(reason) = self.fits(injection, &value, declared) {
+        if let Err(reason) = self.fits(policy, injection, &value, declared) {
             return Standing::Blocked(reason);
         }
         match (present, injection.on_conflict) {
@@ -276,7 +275,15 @@ impl<'f> Injector<'f, '_, '_> {
     }
 
     /// Whether a derived value is one that may stand there: a policy never writes what the rules would refuse.
-    fn fits(&self, injection: &Injection, value: &str, declared: Option<(&Integration, usize)>) -> Result<(), String> {
+    ///
+    /// A Shadow policy is held to its own constraints besides those in force, as it would be if it acted.
+    fn fits(
+        &self,
+        writer: &RunPolicy,
+        injection: &Injection,
+        value: &str,
+        declared: Option<(&Integration, usize)>,
+    ) -> Result<(), String> {
         let urls = &self.set.settings.urls;
         if let Some((integration, key)) = declared {
             if let Some(config) = integration.config.get(key) {
@@ -285,7 +292,11 @@ impl<'f> Injector<'f, '_, '_> {
                     .check(value, urls)
                     .map_err(|violation| violation.message)?;
             }
-            for (policy, constraint) in &self.constraints {
+            let in_force = self
+                .constraints
+                .iter()
+                .filter(|(policy, _)| policy.mode == Mode::Enforce || policy.index == writer.index);
+            for (policy, constraint) in in_force {
                 if constraint.integration.index == integration.index && constraint.key == key {
                     constraint
                         .schema

@@ -43,6 +43,11 @@ impl<'s> Bench<'s> {
             .filter(move |policy| policy.mode == acting)
     }
 
+    /// Whether only policies judge: what integrations find fault with is told already.
+    fn is_trial(&self) -> bool {
+        self.acting == Mode::Shadow
+    }
+
     /// Judges one annotation or label: its value if it is declared as configuration; the very key of an annotation if nobody declares it.
     /// `field` is where it stands.
     pub fn judge(
@@ -68,7 +73,9 @@ impl<'s> Bench<'s> {
     ) {
         match declared {
             Some(DeclaredKeyRef::State(_)) => {}
-            None if place == Place::Annotation => keys::judge_undeclared(self, key, value, field, found),
+            None if place == Place::Annotation && !self.is_trial() => {
+                keys::judge_undeclared(self, key, value, field, found)
+            }
             None => {}
             Some(DeclaredKeyRef::Config { integration, key, .. }) => {
                 if let Some(config) = integration.config.get(key) {
@@ -82,6 +89,20 @@ impl<'s> Bench<'s> {
         &self,
         integration: &Integration,
         key: usize,
+        config: &ConfigKey,
+        value: &str,
+        field: &dyn Fn() -> FieldPath,
+        found: &mut Vec<Violation>,
+    ) {
+        if !self.is_trial() {
+            self.judge_as_declared(integration, config, value, field, found);
+        }
+        self.judge_constraints(integration, key, value, field, found);
+    }
+
+    fn judge_as_declared(
+        &self,
+        integration: &Integration,
         config: &ConfigKey,
         value: &str,
         field: &dyn Fn() -> FieldPath,
@@ -117,13 +138,23 @@ impl<'s> Bench<'s> {
                 reaction: at_most_warn(integration.validation_action),
             });
         }
+    }
+
+    fn judge_constraints(
+        &self,
+        integration: &Integration,
+        key: usize,
+        value: &str,
+        field: &dyn Fn() -> FieldPath,
+        found: &mut Vec<Violation>,
+    ) {
         for policy in self.judges() {
             let constraints = policy
                 .constraints
                 .iter()
                 .filter(|constraint| constraint.integration.index == integration.index && constraint.key == key);
             for constraint in constraints {
-                if let Err(violation) = constraint.schema.check(value, urls) {
+                if let Err(violation) = constraint.schema.check(value, &self.set.settings.urls) {
                     found.push(violation_at(
                         field(),
                         violation,

@@ -5,7 +5,7 @@ use serde::de::IgnoredAny;
 use serde_json::value::RawValue;
 
 use super::{MaybeText, NotAReview, Objects};
-use crate::domain::json_reader;
+use crate::domain::json_reader::{self, RawJson};
 use crate::domain::request::{Operation, User};
 use crate::domain::run::{CowStr, Object, Run};
 use crate::domain::words::RunKind;
@@ -115,7 +115,7 @@ struct BareRequest<'a> {
     #[serde(borrow)]
     uid: CowStr<'a>,
     #[serde(borrow, default)]
-    operation: Option<&'a RawValue>,
+    operation: Option<RawJson<'a>>,
 }
 
 /// Reads a review.
@@ -136,7 +136,7 @@ pub(super) fn read(text: &str) -> Result<Wire<'_>, NotAReview> {
     let bare = read_as::<BareRequest<'_>>(text).map_err(|error| NotAReview(sentence(&error)))?;
     let operation = bare
         .operation
-        .and_then(|raw| serde_json::from_str::<CowStr<'_>>(raw.get()).ok());
+        .and_then(|raw| serde_json::from_str::<CowStr<'_>>(raw.text()).ok());
     let request = WireRequest::<IgnoredAny> {
         uid: bare.uid,
         kind: Object::default(),

@@ -114,7 +114,7 @@ fn log_shadow(path: &str, reply: &Reply<'_>, stance: Stance) {
     while let Some(first) = changes.peek() {
         let policy = Arc::clone(&first.policy);
         let mut of_policy = Vec::new();
-        // A policy's outcomes stand together: policies are asked one after the other.
+        // A policy's outcomes stand together: the decision is sorted by policy.
         while let Some(change) = changes.next_if(|change| change.policy == policy) {
             of_policy.push(change);
         }

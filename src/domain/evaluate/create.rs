@@ -109,6 +109,8 @@ pub(super) fn mutate(
             judge_requirements(bench, &value_of, &mut trial.violations);
         });
         decision.shadow.extend(faults);
+        // What a policy would have done is told in one piece.
+        decision.shadow.sort_by_key(|outcome| outcome.policy_index);
     }
     decision.patch = patch::build(&view, puts);
     report_facts(&matched.context, options, &mut decision);

@@ -36,19 +36,22 @@ pub fn would_find_fault<'w>(
             acting: Mode::Shadow,
             ..*bench
         };
-        let set_by_it = |key: &str| {
-            let field = FieldPath::annotation(key);
+        let put_at = |field: &FieldPath| {
             let mut outcomes = would_set.iter().filter(|outcome| outcome.policy_index == policy.index);
-            let outcome = outcomes.find(|outcome| outcome.is_put() && outcome.field == field)?;
-            outcome.detail.as_deref()
+            outcomes.find(|outcome| outcome.is_put() && outcome.field == *field)
         };
+        let set_by_it = |key: &str| put_at(&FieldPath::annotation(key))?.detail.as_deref();
         let mut decision = Decision::untouched(None);
         judge(&trial, &set_by_it, &mut decision);
-        // What integrations find fault with is told already.
+        // A state key may be judged, too: by its integration, which is told already.
         found.extend(decision.violations.into_iter().filter_map(|violation| {
             let Author::Policy(policy, policy_index) = violation.author else {
                 return None;
             };
+            // What it would overwrite, it would not judge.
+            if put_at(&violation.cause.field).is_some() {
+                return None;
+            }
             let outcome = match violation.reaction {
                 Reaction::Deny => "Violation",
                 Reaction::Warn => "Warning",
